@@ -1,0 +1,1 @@
+"""From a detector and frames to defects, scores and figures."""

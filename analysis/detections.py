@@ -1,0 +1,57 @@
+"""From probability maps to defects, and the threshold that decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from analysis.scores import match, matching_f1
+from data_prep.labels import LabelledFrame
+from data_prep.objects import Objects, find_objects
+
+SMOOTHING = 0.14  # of the probability before peaks are sought, in lattice periods
+THRESHOLDS = 1 / (1 + np.exp(-np.linspace(-4, 5, 46)))
+# Where between the ends of the plateau of F1 the threshold is put. Towards its upper end: frames
+# with fewer defects than the labelled one have as many chances of a false alarm.
+PLATEAU_POSITION = 0.75
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Defects of one frame: `objects` with peak probabilities as scores, `kinds` (n,) 1-based classes."""
+
+    objects: Objects
+    kinds: NDArray[np.int64]
+
+
+def defect_score(maps: NDArray[np.float32], period_px: float) -> NDArray[np.float32]:
+    """Smoothed probability (y, x) of any defect, from class probabilities (class, y, x)."""
+    return np.asarray(ndimage.gaussian_filter(1 - maps[0], SMOOTHING * period_px), np.float32)
+
+
+def find_defects(maps: NDArray[np.float32], threshold: float, period_px: float) -> Detections:
+    """Defects in class probabilities (class, y, x); a defect's class is the likeliest at its centre."""
+    objects = find_objects(defect_score(maps, period_px), threshold, period_px)
+    at = np.clip(np.round(objects.positions).astype(int), 0, np.array(maps.shape[1:]) - 1)
+    kinds = maps[1:, at[:, 0], at[:, 1]].argmax(axis=0) + 1 if len(objects) else np.zeros(0)
+    return Detections(objects, np.asarray(kinds, np.int64))
+
+
+def choose_threshold(score: NDArray[np.float32], truth: LabelledFrame, period_px: float) -> tuple[float, float]:
+    """Threshold for a detection score (y, x), and its detection F1 on this, the validation, region.
+
+    All thresholds whose F1 is within one standard error of the best are as good as we can tell
+    (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984);
+    of them the one at `PLATEAU_POSITION` is taken.
+    """
+    curve = np.array(
+        [matching_f1(match(find_objects(score, t, period_px), truth, period_px)) for t in THRESHOLDS]
+    )
+    best = float(curve.max())
+    error = np.sqrt(best * (1 - best) / max(1, len(truth.objects)))
+    good = np.flatnonzero(curve >= best - error)
+    chosen = int(good[0] + round(PLATEAU_POSITION * (good[-1] - good[0])))
+    return float(THRESHOLDS[chosen]), float(curve[chosen])

@@ -1,0 +1,38 @@
+"""A movie to find defects in, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from data_prep.labels import LabelledFrame, choose_defects, from_points, read_points
+from data_prep.movie import Movie
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which frames of which movie, and the CSV with the truth, where it is known.
+
+    `defects` are the classes of the truth that count; those it does not have are passed over.
+    """
+
+    name: str
+    movie: Path
+    frames: tuple[int, ...]
+    truth: Path | None
+    defects: tuple[str, ...]
+    pixel_size_nm: float | None
+    dataset: str | None
+
+
+def truth_of(target: Target, movie: Movie, frame: int, period_px: float) -> LabelledFrame | None:
+    """The true labels of one frame of a target, None where there are none."""
+    if target.truth is None:
+        return None
+    points = _points(target.truth, movie.pixel_size_nm)
+    asked = tuple(name for name in target.defects if name in points.names)
+    return from_points(points, frame, choose_defects(points, asked, movie.shape, period_px), movie.shape, period_px)
+
+
+_points = lru_cache(maxsize=4)(read_points)

@@ -1,0 +1,104 @@
+"""Apply the detector to frames, on workers; put together what they found, and draw it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.results import FrameResult, Score, load_results, merge_results, save_results, write_defects
+from analysis.scores import match, pixel_accuracy
+from analysis.summary import score_rows, write_scores
+from analysis.target import Target, truth_of
+from data_prep.errors import InputError
+from data_prep.fourier import FourierFilter
+from data_prep.labels import fourier_objects
+from data_prep.movie import Movie, open_movie
+
+if TYPE_CHECKING:
+    from networks.detector import Detector
+
+
+def detect_frames(target: Target, detector_file: Path, fourier_file: Path, out: Path) -> Path:
+    """Find the defects of a target's frames with the network and with the Fourier filter.
+
+    A frame that cannot be read is recorded with its reason.
+    """
+    import torch
+
+    from networks.detector import load_detector
+
+    torch.set_num_threads(1)
+    detector = load_detector(detector_file)
+    settings = FourierFilter(**json.loads(fourier_file.read_text()))
+    with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
+        results = (_detect(target, movie, number, detector, settings) for number in target.frames)
+        save_results(results, {"class_names": detector.class_names}, out)
+    return out
+
+
+def _detect(target: Target, movie: Movie, number: int, detector: Detector, settings: FourierFilter) -> FrameResult:
+    from analysis.detections import find_defects
+    from analysis.inference import class_probabilities, scaled_period
+
+    try:
+        frame = movie.frame(number)
+    except InputError as error:
+        return FrameResult(target.name, number, error=str(error))
+    period = scaled_period(detector, movie.pixel_size_nm)
+    maps = class_probabilities(detector, frame, movie.pixel_size_nm)
+    network = find_defects(maps, detector.threshold, period)
+    fourier = fourier_objects(frame, FourierFilter(period, settings.darker, settings.brighter))
+    truth = truth_of(target, movie, number, period)
+    scores = {}
+    if truth is not None:
+        for name, found in (("fourier", fourier), ("network", network.objects)):
+            scores[name] = Score(match(found, truth, period).counts, pixel_accuracy(found, truth, period))
+    return FrameResult(target.name, number, period, 1 - maps[0], network, fourier, scores)
+
+
+def collect(folder: Path, targets: tuple[Target, ...], *parts: Path) -> Path:
+    """Put the parts together: `maps.h5`, `defects.csv` and `scores.csv`. Returns the maps' path."""
+    import h5py
+
+    maps = folder / "maps.h5"
+    merge_results(list(parts), maps)
+    with h5py.File(maps, "r") as stored:
+        class_names = tuple(json.loads(stored.attrs["class_names"]))
+    sizes = {}
+    for target in targets:
+        with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
+            sizes[target.name] = movie.pixel_size_nm
+    write_defects(maps, class_names, sizes, folder / "defects.csv")
+    write_scores(score_rows(maps), folder / "scores.csv")
+    return maps
+
+
+def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, workers: int, maps: Path) -> list[Path]:
+    """Draw the run's figures from what its folder holds."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from analysis.figures.defect_maps import draw_defect_maps
+    from analysis.figures.search_history import draw_search_history
+    from analysis.figures.worker_timeline import draw_worker_timeline
+    from search.journal import Journal
+
+    journal = Journal(folder / "journal.sqlite")
+    evaluations = journal.evaluations()
+    journal.close()
+    figures = folder / "figures"
+    drawn = []
+    for target in targets:
+        # Three frames tell the story: the first, the middle and the last that could be read.
+        readable = [r.frame for r in load_results(maps) if r.movie == target.name and not r.error]
+        shown = {readable[i] for i in (0, len(readable) // 2, -1)} if readable else set()
+        results = [r for r in load_results(maps) if r.movie == target.name and r.frame in shown]
+        if results:
+            with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
+                truths = [truth_of(target, movie, r.frame, r.period_px) for r in results]
+                drawn.append(draw_defect_maps(movie, results, truths, figures / f"defect_maps_{target.name}.png"))
+    drawn.append(draw_search_history(evaluations, population, figures / "search_history.png"))
+    drawn.append(draw_worker_timeline(evaluations, workers, figures / "worker_timeline.png"))
+    return drawn

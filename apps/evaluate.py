@@ -1,0 +1,87 @@
+"""Evaluate one network on a worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apps.limits import TimeLimitError, time_limit
+from data_prep.staging import node_root, stage
+from search.evaluation import Evaluation, Request, Status
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What all evaluations of a campaign share.
+
+    `tiles` is the shared tile set and `digest` its SHA-256; `seconds` the cap on training, after
+    which a network is judged as it is; `limit_s` the time after which it is given up.
+    """
+
+    tiles: Path
+    digest: str
+    node_local: str | None
+    iterations: int
+    seconds: float
+    limit_s: float
+
+
+def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
+    """Train the network of a request and measure it. Returns the record as plain data, always."""
+    started = time.time()
+    facts: dict[str, Any] = {}
+    try:
+        with time_limit(settings.limit_s):
+            facts = _train(request, settings)
+        status, reason = facts.pop("status"), facts.pop("reason")
+    except TimeLimitError as error:
+        status, reason = Status.TIMED_OUT, str(error)
+    except MemoryError:
+        status, reason = Status.OUT_OF_MEMORY, "the host has no memory left"
+    except Exception as error:  # one bad network must not end a run
+        memory = "out of memory" in str(error).lower()
+        status = Status.OUT_OF_MEMORY if memory else Status.CRASHED
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    return Evaluation(
+        request,
+        status,
+        reason,
+        host=socket.gethostname(),
+        worker=os.environ.get("PARSL_WORKER_RANK", "0"),
+        started=started,
+        ended=time.time(),
+        **facts,
+    ).to_plain()
+
+
+def _train(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
+    import torch
+
+    from networks.cost import peak_memory_bytes, training_flops, weights
+    from networks.genome import decode
+    from networks.space import Limits
+    from networks.train import default_device, tiles_on_device, train
+
+    torch.set_num_threads(1)  # a worker has one core; more threads get in each other's way
+    local = stage(settings.tiles, node_root(settings.node_local), settings.digest)
+    device = default_device()
+    data = tiles_on_device(local, device)
+    spec = decode(request.genome, Limits())
+    trained = train(spec, data, settings.iterations, settings.seconds, request.seed)
+    short = trained.iterations < settings.iterations and not trained.diverged
+    return {
+        "status": Status.DIVERGED if trained.diverged else Status.OK,
+        "reason": trained.diverged or (f"time cap after {trained.iterations} iterations" if short else ""),
+        "fitness": trained.scores.get("f1", 0.0),
+        "scores": trained.scores,
+        "iterations": trained.iterations,
+        "iterations_per_s": trained.iterations / max(trained.seconds, 1e-9),
+        "flops_per_iteration": training_flops(trained.model, spec.training.batch_size, data.tiles.tile_px),
+        "weights": weights(trained.model),
+        "peak_memory_bytes": peak_memory_bytes(device),
+        "device": str(device),
+    }

@@ -1,0 +1,99 @@
+"""The stages after the search: full training, and the choice of the detector."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_prep.files import whole_file
+from data_prep.labels import LabelledFrame, load_labels
+from data_prep.objects import Objects
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A network to be trained in full: its genome, seed, and the evaluation it comes from."""
+
+    genome: bytes
+    seed: int
+    evaluation: int
+
+
+def train_finalist(
+    finalist: Finalist, tiles: Path, labels: Path, iterations: int, seconds: float, out: Path
+) -> dict[str, Any]:
+    """Train a network in full, choose its threshold on the validation region, write it to `out`.
+
+    Returns `path`, `fitness` (pixel F1) and `detection_f1`, both on validation data; `path` is
+    None if training diverged.
+    """
+    import torch
+
+    from analysis.detections import choose_threshold, defect_score
+    from analysis.inference import network_probabilities
+    from networks.detector import Detector
+    from networks.genome import decode
+    from networks.space import Limits
+    from networks.train import default_device, tiles_on_device, train
+
+    torch.set_num_threads(1)
+    data = tiles_on_device(tiles, default_device())
+    spec = decode(finalist.genome, Limits())
+    started = time.time()
+    trained = train(spec, data, iterations, seconds, finalist.seed)
+    if trained.diverged:
+        return {"path": None, "fitness": 0.0, "detection_f1": 0.0, "reason": trained.diverged}
+    provenance: dict[str, Any] = {
+        "tiles": os.fspath(tiles),
+        "labels": load_labels(labels)[0].made_by,
+        "evaluation": finalist.evaluation,
+        "seed": finalist.seed,
+        "iterations": trained.iterations,
+        "validation": trained.scores,
+        "trained": time.strftime("%Y-%m-%d", time.gmtime(started)),
+    }
+    period = data.tiles.period_px
+    names = data.tiles.class_names
+    detector = Detector(
+        trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, 0.5, provenance
+    )
+    image, _ = data.tiles.validation_region()
+    score = defect_score(network_probabilities(detector, image), period)
+    truth = crop(load_labels(labels)[0], data.tiles.validation_origins.min(axis=0), image.shape)
+    threshold, detection_f1 = choose_threshold(score, truth, period)
+    provenance["validation_detection_f1"] = detection_f1
+    Detector(
+        trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, threshold, provenance
+    ).save(out)
+    return {"path": str(out), "fitness": trained.scores["f1"], "detection_f1": detection_f1, "reason": ""}
+
+
+def crop(labels: LabelledFrame, corner: np.ndarray, shape: tuple[int, ...]) -> LabelledFrame:  # type: ignore[type-arg]
+    """The labels of a part of a frame: objects whose centres lie in it, positions from its corner."""
+    y, x = (int(value) for value in corner)
+    objects = labels.objects
+    inside = ((objects.positions >= [y, x]) & (objects.positions < [y + shape[0], x + shape[1]])).all(axis=1)
+    kept = objects.keep(inside)
+    part = (slice(y, y + shape[0]), slice(x, x + shape[1]))
+    moved = Objects(kept.positions - [y, x], kept.scores, kept.regions[part])
+    return LabelledFrame(labels.class_map[part], moved, labels.kinds[inside], labels.class_names, labels.made_by)
+
+
+def keep_best(out: Path, *trained: dict[str, Any]) -> Path:
+    """Write the finalist that did best on validation data as the run's detector.
+
+    Raises RuntimeError if none of them could be trained.
+    """
+    good = [result for result in trained if result["path"]]
+    if not good:
+        raise RuntimeError("no finalist could be trained: " + json.dumps([result["reason"] for result in trained]))
+    best = max(good, key=lambda result: (result["fitness"], result["detection_f1"]))
+    with whole_file(out) as temporary:
+        temporary.write_bytes(Path(best["path"]).read_bytes())
+    return out

@@ -1,0 +1,1 @@
+"""One network: its genome, its layers, its training and the file that leaves."""

@@ -1,0 +1,115 @@
+"""From a network's specification to a `torch.nn.Module`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool
+
+ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+# Few pixels are defects; starting from that belief saves the first iterations (Lin et al.,
+# "Focal loss for dense object detection", ICCV 2017, section 3.3).
+PRIOR = 0.05
+
+
+class Block(nn.Module):
+    """Convolution, normalisation, activation and dropout, with an optional skip link."""
+
+    def __init__(self, channels: int, layer: Convolution) -> None:
+        super().__init__()
+        size = (layer.kernel_height, layer.kernel_width)
+        self.skip = layer.skip
+        self.convolution = nn.Conv2d(
+            channels,
+            layer.kernels,
+            size,
+            stride=layer.stride,
+            padding=tuple((side - 1) * layer.dilation // 2 for side in size),
+            dilation=layer.dilation,
+            padding_mode=layer.padding,
+            bias=layer.normalisation == "none",
+        )
+        self.normalisation = nn.BatchNorm2d(layer.kernels) if layer.normalisation == "batch" else nn.Identity()
+        self.activation = ACTIVATION_MODULES[layer.activation]()
+        self.dropout = nn.Dropout2d(layer.dropout) if layer.dropout else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, y, x) to (batch, kernels, y / stride, x / stride)."""
+        out = self.dropout(self.activation(self.normalisation(self.convolution(x))))
+        return out + x if self.skip else out
+
+
+class PixelNetwork(nn.Module):
+    """A network that gives logits for every pixel of an image of any size.
+
+    After strided layers, each remaining pixel gives the logits of the `stride` x `stride` pixels
+    it stands for (sub-pixel convolution: Shi et al., CVPR 2016).
+    """
+
+    def __init__(self, spec: NetworkSpec, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        for layer in spec.layers:
+            layers.append(_module(channels, layer))
+            channels = getattr(layer, "kernels", None) or getattr(layer, "neurons", None) or channels
+        self.stride = spec.stride
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Conv2d(channels, classes * self.stride**2, 1)
+        self.shuffle = nn.PixelShuffle(self.stride)
+        with torch.no_grad():
+            belief = torch.full((classes,), math.log(PRIOR / max(1, classes - 1)))
+            belief[0] = math.log(1 - PRIOR)
+            self.head.bias.copy_(belief.repeat_interleave(self.stride**2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (batch, 1, y, x) to logits (batch, class, y, x)."""
+        height, width = x.shape[-2:]
+        over = (-width % self.stride, -height % self.stride)
+        if any(over):
+            x = functional.pad(x, (0, over[0], 0, over[1]), mode="replicate")
+        logits: Tensor = self.shuffle(self.head(self.layers(x)))
+        return logits[..., :height, :width]
+
+
+def _module(channels: int, layer: Layer) -> nn.Module:
+    if isinstance(layer, Convolution):
+        return Block(channels, layer)
+    if isinstance(layer, FullyConnected):
+        parts: list[nn.Module] = [nn.Conv2d(channels, layer.neurons, 1), ACTIVATION_MODULES[layer.activation]()]
+        return nn.Sequential(*parts, nn.Dropout2d(layer.dropout)) if layer.dropout else nn.Sequential(*parts)
+    padding = layer.side // 2 if layer.side % 2 else 0
+    if layer.operation == "max":
+        return nn.MaxPool2d(layer.side, layer.stride, padding)
+    return nn.AvgPool2d(layer.side, layer.stride, padding, count_include_pad=False)
+
+
+def build(spec: NetworkSpec, classes: int) -> PixelNetwork:
+    """Build a network for `classes` classes, background included, with fresh weights.
+
+    Weights come from torch's global generator: seed it first.
+    """
+    return PixelNetwork(spec, classes).to(memory_format=torch.channels_last)
+
+
+def reach(spec: NetworkSpec) -> int:
+    """How far in px a pixel's logits see, as a multiple of the total stride."""
+    far, scale = 0, 1
+    for layer in spec.layers:
+        if isinstance(layer, Pool):
+            far += layer.side // 2 * scale
+        elif isinstance(layer, Convolution):
+            far += max(layer.kernel_height, layer.kernel_width) // 2 * layer.dilation * scale
+        scale *= getattr(layer, "stride", 1)
+    far += scale  # the block of pixels that one output stands for
+    return -(-far // scale) * scale

@@ -1,0 +1,171 @@
+"""What may vary in a network: the layers, the training, and a sensible prior over both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SLOTS = 8  # layers at the most
+
+# Every gene is a table of choices. Order matters: neighbours are alike, so that a small change
+# of a byte is a small change of the network.
+KINDS = ("convolution",) * 8 + ("max_pool",) * 2 + ("average_pool",) + ("fully_connected",) * 2 + ("empty",) * 3
+KERNELS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)
+KERNEL_SIDES = (1, 3, 3, 5, 5, 7)
+STRIDES = (1, 1, 1, 2)
+DILATIONS = (1, 1, 1, 2, 3)
+PADDINGS = ("zeros", "replicate")
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "silu", "tanh")
+NORMALISATIONS = ("batch", "batch", "batch", "none")
+DROPOUTS = (0.0, 0.0, 0.05, 0.1, 0.2)
+SKIPS = (False, True)
+NEURONS = (8, 12, 16, 24, 32, 48, 64)
+POOL_SIDES = (2, 3, 5)
+
+OPTIMISERS = ("adamw", "adamw", "sgd")
+LEARNING_RATES = tuple(float(f"{rate:.2g}") for rate in np.geomspace(3e-4, 3e-2, 24))
+WEIGHT_DECAYS = tuple(float(f"{decay:.1g}") for decay in np.geomspace(1e-6, 1e-1, 11))
+MOMENTA = (0.8, 0.85, 0.9, 0.95)
+BATCH_SIZES = (4, 6, 8, 12)
+LOSSES = ("cross_entropy", "cross_entropy", "focal", "dice")
+DEFECT_WEIGHTS = (1.0, 1.5, 2.0, 3.0, 5.0)
+AUGMENTATIONS = (0.25, 0.5, 0.75, 1.0, 1.5)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution; padded so that the size changes by the stride alone."""
+
+    kernels: int
+    kernel_height: int
+    kernel_width: int
+    stride: int
+    dilation: int
+    padding: str
+    activation: str
+    normalisation: str
+    dropout: float
+    skip: bool
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Max or average pooling over `side` by `side` pixels."""
+
+    operation: str
+    side: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class FullyConnected:
+    """Neurons that see all channels of one pixel: a 1 x 1 convolution, as in fully convolutional networks."""
+
+    neurons: int
+    activation: str
+    dropout: float
+
+
+Layer = Convolution | Pool | FullyConnected
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained. `learning_rate` is AdamW's; SGD takes ten times as much."""
+
+    optimiser: str
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    batch_size: int
+    loss: str
+    defect_weight: float
+    augmentation: float
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network, ready to build and train."""
+
+    layers: tuple[Layer, ...]
+    training: Training
+
+    @property
+    def stride(self) -> int:
+        """Total stride: pixels of a frame beside one pixel of the last layer."""
+        total = 1
+        for layer in self.layers:
+            total *= getattr(layer, "stride", 1)
+        return total
+
+    def __str__(self) -> str:
+        words = [_notation(layer) for layer in self.layers]
+        t = self.training
+        trained = f"{t.optimiser} {t.learning_rate:g}, batch {t.batch_size}, {t.loss}"
+        return " > ".join(words) + f" | {trained}"
+
+
+def _notation(layer: Layer) -> str:
+    if isinstance(layer, Pool):
+        return f"{layer.operation} {layer.side}/{layer.stride}"
+    if isinstance(layer, FullyConnected):
+        return f"full {layer.neurons} {layer.activation}"
+    text = f"conv {layer.kernels}@{layer.kernel_height}x{layer.kernel_width}"
+    text += f"/{layer.stride}" if layer.stride > 1 else ""
+    text += f" dilated {layer.dilation}" if layer.dilation > 1 else ""
+    return text + f" {layer.activation}" + (" +skip" if layer.skip else "")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a decoded network must keep to.
+
+    `operations` are multiply-adds per pixel of the frame, forward. About three times as many
+    are needed in training.
+    """
+
+    operations: int = 10_000
+    stride: int = 4
+
+
+def sample(rng: np.random.Generator) -> NetworkSpec:
+    """A network as a practitioner would start: three to six convolutions, mostly normalised.
+
+    This prior is where networks that never learn are avoided: enough context to see a
+    lattice cell, moderate learning rates, little dropout.
+    """
+    layers: list[Layer] = []
+    depth = int(rng.integers(3, 7))
+    activation = str(rng.choice(ACTIVATIONS[:4]))
+    for place in range(depth):
+        side = int(rng.choice([3, 5, 7] if place == 0 else [3, 3, 5]))
+        layers.append(
+            Convolution(
+                kernels=int(rng.choice(KERNELS[2:9])),
+                kernel_height=side,
+                kernel_width=side,
+                stride=1,
+                dilation=int(rng.choice([1, 1, 2])) if place else 1,
+                padding=str(rng.choice(PADDINGS)),
+                activation=activation,
+                normalisation="batch",
+                dropout=float(rng.choice([0.0, 0.0, 0.05])),
+                skip=bool(place and rng.random() < 0.3),
+            )
+        )
+    if rng.random() < 0.3:
+        layers.insert(int(rng.integers(1, 3)), Pool(str(rng.choice(["max", "average"])), 2, 2))
+    if len(layers) < SLOTS and rng.random() < 0.4:
+        layers.append(FullyConnected(int(rng.choice(NEURONS)), activation, 0.0))
+    training = Training(
+        optimiser=str(rng.choice(OPTIMISERS)),
+        learning_rate=float(rng.choice(LEARNING_RATES[8:22])),
+        weight_decay=float(rng.choice(WEIGHT_DECAYS)),
+        momentum=float(rng.choice(MOMENTA)),
+        batch_size=int(rng.choice(BATCH_SIZES[:3])),
+        loss=str(rng.choice(LOSSES)),
+        defect_weight=float(rng.choice(DEFECT_WEIGHTS)),
+        augmentation=float(rng.choice(AUGMENTATIONS)),
+    )
+    return NetworkSpec(tuple(layers), training)

@@ -1,0 +1,157 @@
+"""Train one network on a tile set and measure it on the validation tiles."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from data_prep.labels import IGNORE
+from data_prep.tiles import TileSet, load_tiles
+from networks.augment import augment
+from networks.build import PixelNetwork, build
+from networks.metrics import pixel_scores
+from networks.space import NetworkSpec, Training
+
+SGD_FACTOR = 10.0
+FOCUS = 2.0  # the exponent of Lin et al., "Focal loss for dense object detection", ICCV 2017
+VALIDATION_BATCH = 16
+
+
+@dataclass(frozen=True)
+class TileTensors:
+    """A tile set on a training device."""
+
+    train: Tensor
+    train_labels: Tensor
+    validation: Tensor
+    validation_labels: Tensor
+    tiles: TileSet
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, background included."""
+        return len(self.tiles.class_names) + 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after training: `diverged` is why it is of no use, "" if it is."""
+
+    model: PixelNetwork
+    iterations: int
+    seconds: float
+    scores: dict[str, float] = field(default_factory=dict)
+    diverged: str = ""
+
+
+def default_device() -> torch.device:
+    """The GPU this worker was given, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@lru_cache(maxsize=2)
+def tiles_on_device(path: Path, device: torch.device) -> TileTensors:
+    """A tile set on a device; a worker's later evaluations find it there."""
+    tiles = load_tiles(path)
+    return TileTensors(
+        torch.from_numpy(tiles.train)[:, None].to(device),
+        torch.from_numpy(tiles.train_labels).to(device),
+        torch.from_numpy(tiles.validation)[:, None].to(device),
+        torch.from_numpy(tiles.validation_labels).to(device),
+        tiles,
+    )
+
+
+def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float, seed: int) -> Trained:
+    """Train a fresh network for `iterations` iterations, or until `seconds` have passed.
+
+    The learning rate follows one cycle (Smith and Topin, arXiv:1708.07120). The same seed on the
+    same CPU with one thread gives the same network, bit for bit.
+    """
+    device = data.train.device
+    torch.manual_seed(seed)
+    model = build(spec, data.classes).to(device)
+    generator = torch.Generator(device=device).manual_seed(seed)
+    optimiser = _optimiser(model, spec.training)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=optimiser.param_groups[0]["lr"], total_steps=max(iterations, 2), cycle_momentum=False
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+    weight = torch.full((data.classes,), spec.training.defect_weight, device=device)
+    weight[0] = 1.0
+    started = time.perf_counter()
+    done = 0
+    model.train()
+    for done in range(1, iterations + 1):
+        chosen = torch.randint(len(data.train), (spec.training.batch_size,), generator=generator, device=device)
+        images, labels = augment(
+            data.train[chosen], data.train_labels[chosen], spec.training.augmentation, generator
+        )
+        with torch.autocast(device.type, enabled=device.type == "cuda"):
+            logits = model(images.contiguous(memory_format=torch.channels_last))
+        value = _loss(logits.float(), labels.long(), spec.training.loss, weight)
+        if not math.isfinite(value.item()):
+            return Trained(model, done, time.perf_counter() - started, {}, f"loss not finite at iteration {done}")
+        optimiser.zero_grad(set_to_none=True)
+        scaler.scale(value).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        schedule.step()
+        if time.perf_counter() - started > seconds:
+            break
+    taken = time.perf_counter() - started
+    probability = defect_probability(model, data.validation)
+    if not np.isfinite(probability).all():
+        return Trained(model, done, taken, {}, "outputs not finite after training")
+    known = (data.validation_labels != IGNORE).cpu().numpy()
+    truth = (data.validation_labels > 0).cpu().numpy()
+    return Trained(model, done, taken, pixel_scores(probability[known], truth[known]))
+
+
+@torch.inference_mode()
+def defect_probability(model: PixelNetwork, images: Tensor) -> NDArray[np.float32]:
+    """Probability (image, y, x) that a pixel is of any defect class, for images (image, 1, y, x)."""
+    model.eval()
+    parts = [
+        1 - torch.softmax(model(batch.contiguous(memory_format=torch.channels_last)).float(), 1)[:, 0]
+        for batch in images.split(VALIDATION_BATCH)
+    ]
+    return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
+
+
+def _optimiser(model: PixelNetwork, training: Training) -> torch.optim.Optimizer:
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimiser == "sgd":
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=SGD_FACTOR * rate,
+            momentum=training.momentum,
+            weight_decay=decay / SGD_FACTOR,
+            nesterov=True,
+        )
+    return torch.optim.AdamW(model.parameters(), lr=rate, betas=(training.momentum, 0.99), weight_decay=decay)
+
+
+def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor) -> Tensor:
+    """Loss of logits (batch, class, y, x) against labels (batch, y, x), unlabelled pixels left out."""
+    if kind == "focal":
+        each = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="none")
+        sure = torch.softmax(logits, 1).gather(1, labels.where(labels != IGNORE, 0)[:, None])[:, 0]
+        return ((1 - sure) ** FOCUS * each).sum() / (labels != IGNORE).sum().clamp(min=1)
+    entropy = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)
+    if kind == "cross_entropy":
+        return entropy
+    # Soft Dice of defect against rest (Milletari et al., "V-Net", 3DV 2016), beside the entropy.
+    known = (labels != IGNORE).float()
+    defect = (1 - torch.softmax(logits, 1)[:, 0]) * known
+    truth = (labels > 0).float() * known
+    return entropy + 1 - (2 * (defect * truth).sum() + 1) / (defect.sum() + truth.sum() + 1)

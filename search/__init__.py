@@ -1,0 +1,1 @@
+"""Many networks: evolution, tuning, the record of each evaluation and the journal of all."""

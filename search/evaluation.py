@@ -1,0 +1,93 @@
+"""The record of one evaluation: always returned, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+
+class Status(StrEnum):
+    """How an evaluation ended."""
+
+    OK = "ok"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One network to be evaluated.
+
+    `index` counts the evaluations of a run, over all stages; `parents` are indices too.
+    """
+
+    index: int
+    stage: str
+    generation: int
+    genome: bytes
+    seed: int
+    parents: tuple[int, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of a request.
+
+    `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; times are the
+    worker's own clock, in seconds since the epoch.
+    """
+
+    request: Request
+    status: Status
+    reason: str = ""
+    fitness: float = 0.0
+    scores: dict[str, float] = field(default_factory=dict)
+    iterations: int = 0
+    iterations_per_s: float = 0.0
+    flops_per_iteration: int = 0
+    weights: int = 0
+    peak_memory_bytes: int = 0
+    host: str = ""
+    worker: str = ""
+    device: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain data that any process can read."""
+        plain = asdict(self)
+        plain["request"]["genome"] = self.request.genome.hex()
+        plain["status"] = self.status.value
+        return plain
+
+    @staticmethod
+    def from_plain(plain: dict[str, Any]) -> Evaluation:
+        """Back from plain data."""
+        request = dict(plain["request"])
+        request["genome"] = bytes.fromhex(request["genome"])
+        request["parents"] = tuple(request["parents"])
+        rest = {name: value for name, value in plain.items() if name not in ("request", "status")}
+        return Evaluation(Request(**request), Status(plain["status"]), **rest)
+
+
+# Takes a request, gives at once a future of its record. Parsl, threads and simulations are some.
+Evaluator = Callable[[Request], "Future[Evaluation]"]
+
+
+def rng_of(run_seed: int, index: int) -> np.random.Generator:
+    """The generator for evaluation `index` of a run; a replay needs no stored state."""
+    return np.random.default_rng([run_seed, index])
+
+
+def training_seed(run_seed: int, index: int) -> int:
+    """The seed that the worker trains with."""
+    return int(np.random.SeedSequence([run_seed, index, 1]).generate_state(1)[0])

@@ -1,0 +1,95 @@
+"""The second half of the method: a support vector machine learns which hyperparameter sets are good.
+
+The topology, the kinds of layers and their order, is fixed; everything numeric may vary. First,
+random sets are evaluated. Then an SVM with a radial kernel, trained on which of them did well,
+accepts or rejects further random sets before they cost a training (Patton et al., "167-PFlops
+deep learning for electron microscopy", SC18).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from networks.genome import numeric_genes
+from search.evaluation import Evaluation, Request, rng_of, training_seed
+
+STAGE = "tuning"
+GOOD_QUANTILE = 0.75  # a set is good if its fitness is among the best quarter
+DRAWS = 2000  # random sets an SVM may reject before the likeliest of them is taken
+FEWEST_OF_A_KIND = 3  # good and bad sets needed to fit, and folds of the cross-validation
+GRID = {"svc__C": [1.0, 10.0, 100.0], "svc__gamma": ["scale", 0.01, 0.1]}
+
+
+class SvmTuning:
+    """Ask and tell over sets of one topology, as variants of the genome `start`.
+
+    The first `random_sets` asked are drawn blindly, the rest are what the SVM accepts; it is
+    fitted anew when results have come in.
+    """
+
+    stage = STAGE
+
+    def __init__(self, start: bytes, random_sets: int, seed: int) -> None:
+        self.random_sets = random_sets
+        self.seed = seed
+        self._start = np.frombuffer(start, np.uint8).copy()
+        self._genes = np.array(numeric_genes(start))
+        self._sets: list[NDArray[np.uint8]] = []
+        self._fitness: list[float] = []
+        self._asked = 0
+        self._accept: object | None = None
+        self._fitted_on = 0
+
+    def ask(self, index: int) -> Request:
+        """The next set to evaluate."""
+        rng = rng_of(self.seed, index)
+        blind = self._asked < self.random_sets
+        self._asked += 1
+        chosen, origin = (self._draw(1, rng)[0], "random") if blind else self._choose(rng)
+        genome = self._start.copy()
+        genome[self._genes] = chosen
+        generation = 0 if blind else 1
+        return Request(index, STAGE, generation, genome.tobytes(), training_seed(self.seed, index), (), origin)
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """Take in a result, also one from the journal."""
+        genome = np.frombuffer(evaluation.request.genome, np.uint8)
+        self._sets.append(genome[self._genes])
+        self._fitness.append(evaluation.fitness)
+
+    def replayed(self, finished: int) -> None:
+        """After a resume: so many sets of this stage are evaluated already."""
+        self._asked = finished
+
+    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        return rng.integers(0, 256, size=(count, len(self._genes)), dtype=np.uint8)
+
+    def _choose(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], str]:
+        if self._fitted_on < len(self._sets):
+            self._accept = self._fit()
+            self._fitted_on = len(self._sets)
+        drawn = self._draw(DRAWS, rng)
+        if self._accept is None:
+            return drawn[0], "random"
+        margin = np.asarray(self._accept.decision_function(drawn / 255.0))  # type: ignore[attr-defined]
+        accepted = np.flatnonzero(margin > 0)
+        # The first accepted one: among them the choice stays random, as in the paper.
+        return drawn[accepted[0] if len(accepted) else margin.argmax()], "svm"
+
+    def _fit(self) -> object | None:
+        """The SVM, or None where there are too few good or bad sets to learn from."""
+        from sklearn.model_selection import GridSearchCV, StratifiedKFold
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        fitness = np.array(self._fitness)
+        good = fitness >= np.quantile(fitness, GOOD_QUANTILE)
+        if min(good.sum(), (~good).sum()) < FEWEST_OF_A_KIND:
+            return None
+        machine = make_pipeline(StandardScaler(), SVC(kernel="rbf", class_weight="balanced"))
+        folds = StratifiedKFold(FEWEST_OF_A_KIND, shuffle=True, random_state=self.seed)
+        search = GridSearchCV(machine, GRID, cv=folds, scoring="balanced_accuracy")
+        fitted: object = search.fit(np.array(self._sets) / 255.0, good).best_estimator_
+        return fitted

@@ -1,0 +1,1 @@
+"""One function per kind of site: typed settings in, a Parsl `Config` out."""

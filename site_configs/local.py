@@ -1,0 +1,93 @@
+"""This machine: one worker per GPU, or per core where there is none."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parsl.config import Config
+    from parsl.dataflow.taskrecord import TaskRecord
+
+RETRIES = 2
+# A manager that died is started again. No bare '$' or '{}': launchers pass it through a shell.
+RESTARTS = 5
+
+
+def count_gpus() -> int:
+    """NVIDIA devices on this machine, without importing torch in the driver."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def count_workers(asked: int | None) -> int:
+    """Workers that `local` starts: as asked, else one per GPU, else one per core we may use."""
+    return asked or count_gpus() or len(os.sched_getaffinity(0))
+
+
+def retry_cost(error: Exception, record: TaskRecord) -> float:
+    """What a failed try costs of `RETRIES`: little if the network is not to blame for it."""
+    from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
+    if isinstance(error, ManagerLost):
+        return 0.2
+    return 1.0 if isinstance(error, WorkerLost) else RETRIES + 1.0
+
+
+def local(log_folder: Path, workers: int | None = None) -> Config:
+    """Parsl's HighThroughputExecutor on this machine, the same engine as on a cluster."""
+    from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
+    from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
+    from parsl.logconfigs.file import FileLogging
+    from parsl.providers import LocalProvider
+
+    # Parsl starts interchange.py and process_worker_pool.py by name.
+    scripts = str(Path(sys.executable).parent)
+    if scripts not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
+    gpus = count_gpus()
+    numbers = " ".join(str(i) for i in range(RESTARTS))
+    executor = HighThroughputExecutor(
+        label="local",
+        address="127.0.0.1",  # unset, Parsl asks outside services for an address
+        max_workers_per_node=count_workers(workers),
+        cores_per_worker=1e-3,  # the number of workers is ours to say
+        available_accelerators=gpus,  # pins one GPU to each worker
+        cpu_affinity="block",  # without it, torch's threads fight for cores: ten times slower
+        prefetch_capacity=0,  # a queued network stays free for whichever worker is idle first
+        heartbeat_period=5,  # a lost worker is noticed this soon
+        heartbeat_threshold=30,
+        poll_period=100,
+        encrypted=True,
+        interchange_launch_cmd=_interchange(),
+        launch_cmd=f"for i in {numbers}; do {DEFAULT_LAUNCH_CMD} && break; sleep 2; done",
+        provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
+    )
+    return Config(
+        executors=[executor],
+        run_dir=str(log_folder),
+        strategy="simple",
+        strategy_period=0.5,  # the first block goes out at the second tick
+        retries=RETRIES,
+        retry_handler=retry_cost,
+        initialize_logging=FileLogging(level=logging.WARNING),  # the debug log halves the task rate
+        usage_tracking=0,
+    )
+
+
+def _interchange() -> list[str]:
+    """Start the interchange in a session of its own, and let it die with the driver.
+
+    In our session it would get the terminal's Ctrl-C too, and the driver would wait for it for ever;
+    without the death signal (Linux) it and the workers would outlive a killed driver.
+    """
+    command = ["interchange.py"]
+    if shutil.which("setpriv"):
+        command = ["setpriv", "--pdeathsig", "TERM", *command]
+    if shutil.which("setsid"):
+        command = ["setsid", *command]
+    return command

@@ -1,0 +1,1 @@
+"""The command line, the configuration, the run folder and the stages in order."""

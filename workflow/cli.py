@@ -1,0 +1,82 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find the neural network that best detects the defects in a STEM movie, and map them all.",
+)
+Names = Annotated[str | None, typer.Option(help="Classes that are defects, separated by commas.")]
+
+
+@app.command()
+def run(
+    movie: Annotated[Path, typer.Argument(help="The movie, or image, with the labelled frame.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV of labelled columns; without it the Fourier method labels.")
+    ] = None,
+    apply: Annotated[list[Path] | None, typer.Option(help="Another movie to find defects in. May be repeated.")] = None,
+    truth: Annotated[
+        list[Path] | None, typer.Option(help="CSV with the truth to score against, one for each --apply.")
+    ] = None,
+    defects: Names = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
+    config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Path of the dataset in an HDF5 file.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
+) -> None:
+    """Learn from one labelled frame and map the defects in all others. Run it again to go on."""
+    from workflow.inputs import plain_name
+    from workflow.run import start
+
+    options = {
+        "movie": str(movie),
+        "pixel_size_nm": pixel_size,
+        "dataset": dataset,
+        "apply": [str(path) for path in apply or []],
+        "truth": [str(path) for path in truth or []],
+        "seed": seed,
+        "labels": {
+            "points": None if labels is None else str(labels),
+            "defects": [part.strip() for part in defects.split(",") if part.strip()] if defects else None,
+        },
+        "site": {"workers": workers},
+    }
+    sys.exit(start(config, options, runs / (name or plain_name(movie))))
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Option(help="Name of the run's folder.")] = "demo",
+    runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
+    config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the movie and of the run.")] = 0,
+) -> None:
+    """Simulate a movie of doped WS2 with a growing hole, and run on it."""
+    from data_prep.simulate import MovieSettings, simulate_movie
+    from workflow.run import start
+
+    folder = runs / f"{name}_movie"
+    movie, truth = folder / f"ws2_seed{seed}.tif", folder / f"ws2_seed{seed}_truth.csv"
+    if not (movie.exists() and truth.exists()):
+        typer.echo(f"simulating a movie of doped WS2: {movie}")
+        simulate_movie(movie, truth, MovieSettings(seed=seed))
+    options = {"movie": str(movie), "truth": [str(truth)], "seed": seed, "site": {"workers": workers}}
+    sys.exit(start(config, options, runs / name))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

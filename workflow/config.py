@@ -1,0 +1,158 @@
+"""The configuration of a run: a TOML file, command-line options, defaults; unknown keys are refused."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data_prep.errors import InputError
+from data_prep.labels import AUTO_BRIGHTER, AUTO_DARKER
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabelsConfig(_Section):
+    """Where labels come from: a CSV of columns, or the Fourier method with these thresholds."""
+
+    points: Path | None = None
+    defects: tuple[str, ...] = ()
+    frame: Annotated[int, Field(ge=0)] = 0
+    darker: Annotated[float, Field(gt=0)] = AUTO_DARKER
+    brighter: Annotated[float, Field(gt=0)] = AUTO_BRIGHTER
+
+
+class SearchConfig(_Section):
+    """The evolution: `generations` times `population` networks, each trained for a while."""
+
+    population: Annotated[int, Field(ge=2)] = 12
+    generations: Count = 5
+    iterations: Count = 80
+    seconds: Seconds = 12.0
+
+    @property
+    def evaluations(self) -> int:
+        """Networks evaluated in all."""
+        return self.population * self.generations
+
+
+class TuningConfig(_Section):
+    """The SVM stage: sets drawn blindly, then sets that the SVM accepts."""
+
+    random_sets: Annotated[int, Field(ge=0)] = 14
+    svm_sets: Annotated[int, Field(ge=0)] = 14
+
+    @property
+    def evaluations(self) -> int:
+        """Sets evaluated in all."""
+        return self.random_sets + self.svm_sets
+
+
+class TrainingConfig(_Section):
+    """The full training of the best networks; the better one on validation data is kept."""
+
+    finalists: Count = 2
+    iterations: Count = 700
+    seconds: Seconds = 90.0
+
+
+class SiteConfig(_Section):
+    """Where the workers are. `node_local` is a folder on each node's own disk."""
+
+    name: Annotated[str, Field(pattern="^local$")] = "local"
+    workers: Count | None = None
+    node_local: str | None = None
+
+
+class RunConfig(_Section):
+    """All settings of a run, as they are written into its folder."""
+
+    movie: Path
+    pixel_size_nm: Annotated[float, Field(gt=0)] | None = None
+    dataset: str | None = None
+    apply: tuple[Path, ...] = ()
+    truth: tuple[Path, ...] = ()
+    seed: Annotated[int, Field(ge=0)] = 0
+    labels: LabelsConfig = LabelsConfig()
+    search: SearchConfig = SearchConfig()
+    tuning: TuningConfig = TuningConfig()
+    training: TrainingConfig = TrainingConfig()
+    site: SiteConfig = SiteConfig()
+
+    @model_validator(mode="after")
+    def _truth_for_each(self) -> RunConfig:
+        movies = len(self.apply) or 1
+        if len(self.truth) not in (0, movies):
+            raise ValueError(f"{len(self.truth)} truth files for {movies} movies; give one for each, in their order")
+        return self
+
+
+def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
+    """The resolved configuration: defaults, then the TOML file, then the options of the command line.
+
+    `options` is nested as the TOML file is; None means not given. Relative paths in the file are
+    taken from the file's folder. Raises InputError naming the key.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file (--config takes a TOML file)") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(f"{file}: is not a TOML file that can be read ({error})") from None
+        _anchor(values, file.parent)
+    merged = _merge(values, options)
+    try:
+        config = RunConfig.model_validate(merged)
+    except ValidationError as error:
+        raise InputError(_explain(error, str(file) if file else "options")) from None
+    return config
+
+
+def _anchor(values: dict[str, Any], folder: Path) -> None:
+    """Make the paths of a configuration file relative to its folder."""
+    for section, key in ((values, "movie"), (values, "apply"), (values, "truth"), (values.get("labels"), "points")):
+        if isinstance(section, dict) and key in section:
+            given = section[key]
+            if isinstance(given, str):
+                section[key] = str(folder / given)
+            elif isinstance(given, list):
+                section[key] = [str(folder / item) if isinstance(item, str) else item for item in given]
+
+
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        if isinstance(value, dict):
+            below = merged.get(key, {})
+            merged[key] = _merge(below, value) if isinstance(below, dict) else below
+        elif value not in (None, (), []):
+            merged[key] = value
+    return merged
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """The first thing that is wrong, as one line."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section: Any = RunConfig
+        for part in first["loc"][:-1]:
+            section = section.model_fields[str(part)].annotation
+        known = sorted(section.model_fields)
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+        return f"{source}: unknown key '{key}'; {hint}"
+    if first["type"] == "missing":
+        return f"{source}: '{key}' is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{source}: '{key}': {message}" if key else f"{source}: {message}"

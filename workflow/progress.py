@@ -1,0 +1,121 @@
+"""What a person sees while a run works: stages as they pass, and how the search is doing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from search.campaign import utilisation
+from search.evaluation import Evaluation, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from analysis.summary import Row
+
+log = logging.getLogger("evostem")
+PLAIN_EVERY_S = 15.0  # between lines where there is no terminal to redraw
+
+
+class Progress:
+    """Lines to the terminal and to the run's log."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """A line, with the time since the start."""
+        log.info(text)
+        self.console.print(f"[dim]{time.monotonic() - self.started:5.0f} s[/dim]  {text}", highlight=False)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show that something is being done, where a terminal can."""
+        log.info(text)
+        with self.console.status(text):
+            yield
+
+    @contextmanager
+    def campaign(self, name: str, budget: int, workers: int, before: Sequence[Evaluation]) -> Iterator[CampaignView]:
+        """Follow a campaign of `budget` evaluations, of which those in `before` are done."""
+        view = CampaignView(name, budget, workers, before)
+        if not self.console.is_terminal:
+            view.show = self._plain()
+            yield view
+        else:
+            with self.console.status(view.line()) as status:
+                view.show = status.update
+                yield view
+        self.say(view.line())
+
+    def _plain(self):  # type: ignore[no-untyped-def]
+        last = time.monotonic()
+
+        def show(text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last > PLAIN_EVERY_S:
+                last = time.monotonic()
+                self.say(text)
+
+        return show
+
+    def table(self, rows: Sequence[Row]) -> None:
+        """The table of scores."""
+        from rich.table import Table
+
+        from analysis.scores import precision_recall_f1
+
+        table = Table(title="Held-out frames: Fourier filter tuned on the labelled frame | network")
+        table.add_column("movie")
+        table.add_column("frame", justify="right")
+        for name in ("precision", "recall", "F1", "pixel accuracy"):
+            table.add_column(name, justify="right")
+        for row in rows:
+            cells = []
+            pairs = [(*precision_recall_f1(s.counts), s.pixel_accuracy) for s in row.scores.values()]
+            for k, digits in enumerate((2, 2, 3, 4)):
+                cells.append(" | ".join(f"{values[k]:.{digits}f}" for values in pairs))
+            table.add_row(row.movie, row.frame, *cells, style="bold" if row.frame == "all" else None)
+        self.console.print(table)
+
+
+class CampaignView:
+    """Networks per minute, best so far, time left, utilisation."""
+
+    def __init__(self, name: str, budget: int, workers: int, before: Sequence[Evaluation]) -> None:
+        self.name, self.budget, self.workers = name, budget, workers
+        self.evaluations = list(before)
+        self.new = 0
+        self.started = time.monotonic()
+        self.show = lambda text: None
+
+    def result(self, evaluation: Evaluation) -> None:
+        """Take in one more evaluation."""
+        self.evaluations.append(evaluation)
+        self.new += 1
+        if evaluation.status is not Status.OK:
+            log.warning("network %d: %s, %s", evaluation.request.index, evaluation.status, evaluation.reason)
+        log.info("network %d: fitness %.4f, %s", evaluation.request.index, evaluation.fitness, evaluation.request.origin)
+        self.show(self.line())
+
+    def line(self) -> str:
+        """One line on how it stands."""
+        done = len(self.evaluations)
+        parts = [f"{self.name}: {done} of {self.budget} networks"]
+        if self.evaluations:
+            parts.append(f"best validation error {1 - max(e.fitness for e in self.evaluations):.3f}")
+        minutes = (time.monotonic() - self.started) / 60
+        if self.new:
+            rate = self.new / minutes
+            parts.append(f"{rate:.0f} a minute")
+            parts.append(f"workers {100 * utilisation(self.evaluations, self.workers):.0f} % busy")
+            if done < self.budget:
+                parts.append(f"{(self.budget - done) / rate * 60:.0f} s left")
+        failed = sum(e.status is not Status.OK for e in self.evaluations)
+        if failed:
+            parts.append(f"{failed} failed")
+        return ", ".join(parts)

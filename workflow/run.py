@@ -1,0 +1,76 @@
+"""One run from the command line: messages, exit status, log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from data_prep.errors import InputError
+from workflow.config import RunConfig, load_config
+from workflow.progress import Progress, log
+from workflow.run_folder import RunFolder
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def start(config_file: Path | None, options: dict[str, Any], path: Path) -> int:
+    """Run, or go on with, the run in folder `path`; returns the exit status.
+
+    0 finished, 1 failed while running, 2 unusable input, 130 interrupted.
+    """
+    console = Console(soft_wrap=True)
+    folder = RunFolder(path)
+    try:
+        config = load_config(config_file, options)
+        _run(config, folder, Progress(console))
+    except InputError as error:
+        print(f"evostem: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nevostem: stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:  # the last resort: keep the traceback, show a line
+        log.exception("failed")
+        first = str(error).split("\n")[0]
+        print(f"evostem: failed: {first} (details in {folder.log}); the same command tries again", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
+    from analysis.summary import score_rows
+    from workflow.inputs import source_of, targets_of
+    from workflow.pipeline import run_pipeline
+
+    source, targets = source_of(config), targets_of(config)
+    with folder.claimed(config):
+        if folder.finished:
+            progress.say(f"{folder.path} is finished; --name gives a new run another folder")
+        else:
+            handler = logging.FileHandler(folder.log)
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            log.addHandler(handler)
+            log.setLevel(logging.INFO)
+            try:
+                progress.say(f"{'going on with' if folder.journal.exists() else 'new run in'} {folder.path}")
+                run_pipeline(config, folder, source, targets, progress)
+            finally:
+                log.removeHandler(handler)
+                handler.close()
+        rows = score_rows(folder.maps)
+        if rows:
+            progress.table(rows)
+        summary = json.loads(folder.summary.read_text())
+        networks = " + ".join(str(count) for count in summary["evaluations"].values())
+        progress.say(
+            f"{networks} networks evaluated (evolution + tuning), workers {100 * summary['worker_utilisation']:.0f} % "
+            "busy in the evolution"
+        )
+        for figure in summary["figures"]:
+            progress.say(f"figure: {folder.figures / figure}")
+        progress.say(f"every defect: {folder.defects}")

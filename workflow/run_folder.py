@@ -1,0 +1,129 @@
+"""The folder of a run: what is in it, whose it is, and whether it may go on."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import InputError
+from data_prep.files import whole_file
+from workflow.config import RunConfig
+
+# Where a run is computed does not change what comes out, so it may differ on resuming.
+FREE_TO_CHANGE = ("site",)
+RECORDED_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "torch", "parsl", "rosettasciio")
+
+
+class RunFolder:
+    """Names of the files in `runs/NAME/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.config = self.path / "config.toml"
+        self.environment = self.path / "environment.json"
+        self.labels = self.path / "labels.h5"
+        self.fourier = self.path / "fourier.json"
+        self.tiles = self.path / "tiles.h5"
+        self.journal = self.path / "journal.sqlite"
+        self.finalists = self.path / "finalists"
+        self.detector = self.path / "detector.safetensors"
+        self.parts = self.path / "parts"
+        self.maps = self.path / "maps.h5"
+        self.defects = self.path / "defects.csv"
+        self.scores = self.path / "scores.csv"
+        self.figures = self.path / "figures"
+        self.summary = self.path / "summary.json"
+        self.log = self.path / "evostem.log"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all stages are done: the summary is written last."""
+        return self.summary.exists()
+
+    @contextmanager
+    def claimed(self, config: RunConfig) -> Iterator[None]:
+        """Hold the folder for one driver, new or to go on.
+
+        Raises InputError if another driver holds it, or if it was begun with other settings.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; choose another name with --name")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{self.path}: another evostem is working in this folder; wait for it") from None
+            self._check(config)
+            yield
+
+    def _check(self, config: RunConfig) -> None:
+        resolved = json.loads(config.model_dump_json())
+        if self.config.exists():
+            import tomllib
+
+            before = json.loads(RunConfig.model_validate(tomllib.loads(self.config.read_text())).model_dump_json())
+            changed = _difference(
+                {k: v for k, v in before.items() if k not in FREE_TO_CHANGE},
+                {k: v for k, v in resolved.items() if k not in FREE_TO_CHANGE},
+            )
+            if changed:
+                raise InputError(
+                    f"{self.path}: was begun with other settings ({changed}); "
+                    "give the same command to go on, or --name for a new run"
+                )
+            return
+        if any(entry.name != ".lock" and entry.suffix != ".log" for entry in self.path.iterdir()):
+            strange = next(e.name for e in self.path.iterdir() if e.name != ".lock")
+            raise InputError(f"{self.path}: holds '{strange}' but no run; choose another name with --name")
+        with whole_file(self.environment) as temporary:
+            temporary.write_text(json.dumps(_environment(), indent=2) + "\n")
+        with whole_file(self.config) as temporary:
+            temporary.write_text(to_toml(resolved))
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
+    """The first setting that differs, as `key: old -> new`; "" if none does."""
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            inner = _difference(old, new, f"{prefix}{key}.")
+            if inner:
+                return inner
+        elif old != new:
+            return f"{prefix}{key}: {old} -> {new}"
+    return ""
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """Nested settings as TOML, without those that are None."""
+    lines = [f"{key} = {_toml_value(v)}" for key, v in values.items() if not isinstance(v, dict) and v is not None]
+    for key, section in values.items():
+        if isinstance(section, dict):
+            lines += ["", f"[{key}]"]
+            lines += [f"{name} = {_toml_value(v)}" for name, v in section.items() if v is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    # Strings, numbers, booleans and lists of them are written in TOML as in JSON.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _environment() -> dict[str, object]:
+    versions = {}
+    for package in RECORDED_PACKAGES:
+        versions[package] = importlib.metadata.version(package)
+    return {
+        "evostem": importlib.metadata.version("evostem"),
+        "python": sys.version.split()[0],
+        "system": platform.platform(),
+        "packages": versions,
+    }
