@@ -47,9 +47,7 @@ def choose_threshold(score: NDArray[np.float32], truth: LabelledFrame, period_px
     (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984);
     of them the one at `PLATEAU_POSITION` is taken.
     """
-    curve = np.array(
-        [matching_f1(match(find_objects(score, t, period_px), truth, period_px)) for t in THRESHOLDS]
-    )
+    curve = np.array([matching_f1(match(find_objects(score, t, period_px), truth, period_px)) for t in THRESHOLDS])
     best = float(curve.max())
     error = np.sqrt(best * (1 - best) / max(1, len(truth.objects)))
     good = np.flatnonzero(curve >= best - error)

@@ -110,9 +110,7 @@ def write_defects(
     """Write the network's defects as CSV, a row each; nm columns are empty where the scale is unknown."""
     with whole_file(path) as temporary, temporary.open("w", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow(
-            ["movie", "frame", "y_px", "x_px", "y_nm", "x_nm", "class", "probability", "extended_area_px"]
-        )
+        writer.writerow(["movie", "frame", "y_px", "x_px", "y_nm", "x_nm", "class", "probability", "extended_area_px"])
         for result in load_results(results):
             if result.network is None:
                 continue

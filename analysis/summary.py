@@ -12,6 +12,8 @@ from analysis.results import METHODS, Score, load_results
 from analysis.scores import precision_recall_f1
 from data_prep.files import whole_file
 
+COUNTS = ("true_positives", "false_positives", "false_negatives")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -45,10 +47,7 @@ def write_scores(rows: list[Row], path: Path) -> None:
     """Write the table as CSV, a line per frame and method."""
     with whole_file(path) as temporary, temporary.open("w", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow(
-            ["movie", "frame", "method", "precision", "recall", "f1", "pixel_accuracy"]
-            + ["true_positives", "false_positives", "false_negatives"]
-        )
+        writer.writerow(["movie", "frame", "method", "precision", "recall", "f1", "pixel_accuracy", *COUNTS])
         for row in rows:
             for method, score in row.scores.items():
                 values = (*precision_recall_f1(score.counts), score.pixel_accuracy)

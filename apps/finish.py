@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_prep.files import whole_file
 from data_prep.labels import LabelledFrame, load_labels
@@ -60,25 +61,24 @@ def train_finalist(
     }
     period = data.tiles.period_px
     names = data.tiles.class_names
-    detector = Detector(
-        trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, 0.5, provenance
-    )
+    detector = Detector(trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, 0.5, provenance)
     image, _ = data.tiles.validation_region()
     score = defect_score(network_probabilities(detector, image), period)
     truth = crop(load_labels(labels)[0], data.tiles.validation_origins.min(axis=0), image.shape)
     threshold, detection_f1 = choose_threshold(score, truth, period)
     provenance["validation_detection_f1"] = detection_f1
-    Detector(
-        trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, threshold, provenance
-    ).save(out)
+    Detector(trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, threshold, provenance).save(
+        out
+    )
     return {"path": str(out), "fitness": trained.scores["f1"], "detection_f1": detection_f1, "reason": ""}
 
 
-def crop(labels: LabelledFrame, corner: np.ndarray, shape: tuple[int, ...]) -> LabelledFrame:  # type: ignore[type-arg]
+def crop(labels: LabelledFrame, corner: NDArray[np.int64], shape: tuple[int, ...]) -> LabelledFrame:
     """The labels of a part of a frame: objects whose centres lie in it, positions from its corner."""
     y, x = (int(value) for value in corner)
     objects = labels.objects
-    inside = ((objects.positions >= [y, x]) & (objects.positions < [y + shape[0], x + shape[1]])).all(axis=1)
+    within = (objects.positions >= [y, x]) & (objects.positions < [y + shape[0], x + shape[1]])
+    inside = np.asarray(within.all(axis=1), bool)
     kept = objects.keep(inside)
     part = (slice(y, y + shape[0]), slice(x, x + shape[1]))
     moved = Objects(kept.positions - [y, x], kept.scores, kept.regions[part])

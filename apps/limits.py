@@ -28,7 +28,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def expire(signum: int, frame: FrameType | None) -> None:
+    def expire(_signum: int, _frame: FrameType | None) -> None:
         raise TimeLimitError(f"not done after {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, expire)

@@ -72,7 +72,9 @@ def tune_baseline(source: Source, labels_file: Path, truth: Path | None, out: Pa
             tuned_on = from_points(points, frame_number, defects, movie.shape, period)
         elif source.points is not None:
             tuned_on = labels
-    chosen = tune_fourier(frame, tuned_on, period) if tuned_on else FourierFilter(period, source.darker, source.brighter)
+    chosen = (
+        tune_fourier(frame, tuned_on, period) if tuned_on else FourierFilter(period, source.darker, source.brighter)
+    )
     with whole_file(out) as temporary:
         temporary.write_text(json.dumps(asdict(chosen)))
     return out

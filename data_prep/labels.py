@@ -46,7 +46,7 @@ class LabelledFrame:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Pixels (y, x) about which something is known."""
-        return self.class_map != IGNORE
+        return np.not_equal(self.class_map, IGNORE)
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,7 @@ def read_points(path: Path, pixel_size_nm: float | None) -> PointList:
         raise InputError(f"{path}: no such file (--labels and --truth take a CSV of labelled columns)") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from None
-    position = next((pair for pair in POSITION_COLUMNS if set(pair) <= set(columns)), None)
-    found = ", ".join(columns) or "none"
-    if position is None:
-        raise InputError(f"{path}: no columns 'y_px' and 'x_px' (or 'y_nm' and 'x_nm'); found: {found}")
-    named = next((name for name in CLASS_COLUMNS if name in columns), None)
-    if named is None:
-        raise InputError(f"{path}: no class column, one of {', '.join(CLASS_COLUMNS)}; found: {found}")
+    position, named = _columns(path, columns)
     if not rows:
         raise InputError(f"{path}: holds no labelled columns below its header")
     scale = 1.0
@@ -124,7 +118,21 @@ def read_points(path: Path, pixel_size_nm: float | None) -> PointList:
     )
 
 
-def choose_defects(points: PointList, asked: tuple[str, ...], shape: tuple[int, int], period_px: float) -> tuple[str, ...]:
+def _columns(path: Path, columns: list[str]) -> tuple[tuple[str, str], str]:
+    """Which columns hold the position and the class."""
+    found = ", ".join(columns) or "none"
+    position = next((pair for pair in POSITION_COLUMNS if set(pair) <= set(columns)), None)
+    if position is None:
+        raise InputError(f"{path}: no columns 'y_px' and 'x_px' (or 'y_nm' and 'x_nm'); found: {found}")
+    named = next((name for name in CLASS_COLUMNS if name in columns), None)
+    if named is None:
+        raise InputError(f"{path}: no class column, one of {', '.join(CLASS_COLUMNS)}; found: {found}")
+    return position, named
+
+
+def choose_defects(
+    points: PointList, asked: tuple[str, ...], shape: tuple[int, int], period_px: float
+) -> tuple[str, ...]:
     """Which classes of a point list are defects.
 
     Those asked for; else, if the list names every column of the lattice, the rare ones
@@ -185,7 +193,9 @@ def from_points(
     if is_complete(points, shape, period_px):
         low, high = points.positions[here].min(axis=0), points.positions[here].max(axis=0)
         inside = np.zeros(shape, bool)
-        inside[int(np.floor(low[0])) : int(np.ceil(high[0])) + 1, int(np.floor(low[1])) : int(np.ceil(high[1])) + 1] = True
+        inside[int(np.floor(low[0])) : int(np.ceil(high[0])) + 1, int(np.floor(low[1])) : int(np.ceil(high[1])) + 1] = (
+            True
+        )
         labels.class_map[~inside] = IGNORE
     return labels
 
@@ -216,9 +226,7 @@ def save_labels(labels: LabelledFrame, frame: int, period_px: float, path: Path)
         out.create_dataset("regions", data=labels.objects.regions, compression="gzip")
         out["positions"] = labels.objects.positions
         out["kinds"] = labels.kinds
-        out.attrs.update(
-            class_names=list(labels.class_names), made_by=labels.made_by, frame=frame, period_px=period_px
-        )
+        out.attrs.update(class_names=list(labels.class_names), made_by=labels.made_by, frame=frame, period_px=period_px)
 
 
 def load_labels(path: Path) -> tuple[LabelledFrame, int, float]:

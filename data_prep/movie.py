@@ -117,7 +117,7 @@ def _open_tiff(path: Path, open_files: ExitStack) -> Movie:
     frames, shape = _frames_and_shape(path, series.shape)
     size, interval = _tiff_scale(tiff)
     if frames == len(series.pages):
-        return Movie(path, frames, shape, size, interval, lambda index: series.pages[index].asarray())
+        return Movie(path, frames, shape, size, interval, lambda index: np.asarray(tiff.asarray(key=index)))
     # ImageJ writes a large stack as one page with the rest behind it.
     stack = np.reshape(tifffile.memmap(path) if series.dataoffset is not None else series.asarray(), (frames, *shape))
     return Movie(path, frames, shape, size, interval, lambda index: stack[index])
@@ -125,14 +125,14 @@ def _open_tiff(path: Path, open_files: ExitStack) -> Movie:
 
 def _tiff_scale(tiff: Any) -> tuple[float | None, float | None]:
     """Pixel size (nm) and frame interval (s) from OME, ImageJ or baseline TIFF metadata."""
-    if tiff.ome_metadata:
-        from xml.etree import ElementTree
+    import tifffile
 
-        pixels = next((e for e in ElementTree.fromstring(tiff.ome_metadata).iter() if e.tag.endswith("}Pixels")), None)
-        if pixels is not None and "PhysicalSizeX" in pixels.attrib:
-            size = _in_nm(float(pixels.attrib["PhysicalSizeX"]), pixels.attrib.get("PhysicalSizeXUnit", "µm"))
-            interval = pixels.attrib.get("TimeIncrement")
-            return size, float(interval) if interval else None
+    if tiff.ome_metadata:
+        ome = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+        pixels = (ome[0] if isinstance(ome, list) else ome)["Pixels"]
+        if "PhysicalSizeX" in pixels:
+            size = _in_nm(float(pixels["PhysicalSizeX"]), str(pixels.get("PhysicalSizeXUnit", "µm")))
+            return size, float(pixels["TimeIncrement"]) if "TimeIncrement" in pixels else None
     tags = tiff.pages[0].tags
     resolution = tags["XResolution"].value if "XResolution" in tags else None
     per_unit = resolution[0] / resolution[1] if resolution and resolution[0] and resolution[1] else None
@@ -169,7 +169,9 @@ def _open_hdf5(path: Path, dataset: str | None, open_files: ExitStack) -> Movie:
     size, interval = (
         float(data.attrs[key]) if key in data.attrs else None for key in ("pixel_size_nm", "frame_interval_s")
     )
-    return Movie(path, frames, shape, size, interval, (lambda index: data[index]) if data.ndim == 3 else lambda _: data[:])
+    return Movie(
+        path, frames, shape, size, interval, (lambda index: data[index]) if data.ndim == 3 else lambda _: data[:]
+    )
 
 
 def _open_rosettasciio(path: Path) -> Movie:

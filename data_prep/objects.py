@@ -40,9 +40,7 @@ class Objects:
     def keep(self, chosen: NDArray[np.bool_]) -> Objects:
         """Only the objects with `chosen` (n,) true."""
         number = np.concatenate([[0], np.where(chosen, np.cumsum(chosen), 0)])
-        return Objects(
-            self.positions[chosen], self.scores[chosen], number[self.regions].astype(np.int32)
-        )
+        return Objects(self.positions[chosen], self.scores[chosen], number[self.regions].astype(np.int32))
 
 
 def find_objects(score: NDArray[np.floating], threshold: float, period_px: float) -> Objects:
@@ -50,9 +48,10 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
 
     A point object is a local maximum with no higher one within `PEAK_DISTANCE` periods. Where the
     map lies above the threshold over a region thicker than `EXTENDED_RADIUS` periods on each side
-    of its middle, the region is one object, at its centre of mass.
+    of its middle, the region is one object, at its centre of mass; a gap that it encloses and that
+    is smaller than itself is part of it (the middle of a hole is as flat as a perfect crystal's mean).
     """
-    above = score > threshold
+    above = _fill_smaller_gaps(score > threshold)
     parts, count = ndimage.label(above)
     thickness = ndimage.distance_transform_edt(np.pad(above, 1))[1:-1, 1:-1]
     widest = ndimage.maximum(thickness, parts, np.arange(1, count + 1)) if count else np.zeros(0)
@@ -75,6 +74,20 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
     )
 
 
+def _fill_smaller_gaps(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill the gaps of a mask (y, x) that lie within one part and are smaller than that part."""
+    parts, count = ndimage.label(above)
+    gaps, gap_count = ndimage.label(ndimage.binary_fill_holes(above) & ~above)
+    if gap_count == 0:
+        return above
+    part_area = np.bincount(parts.ravel(), minlength=count + 1)
+    gap_area = np.bincount(gaps.ravel(), minlength=gap_count + 1)
+    around = np.asarray(ndimage.maximum(ndimage.maximum_filter(parts, 3), gaps, np.arange(gap_count + 1)), int)
+    smaller = gap_area < part_area[around]
+    smaller[0] = False
+    return np.asarray(above | smaller[gaps], bool)
+
+
 def paint(objects: Objects, radius_px: float) -> NDArray[np.int32]:
     """Map (y, x) of objects: k + 1 on object k's region, or on its disk, else 0.
 
@@ -89,8 +102,8 @@ def paint(objects: Objects, radius_px: float) -> NDArray[np.int32]:
         pixels = (np.round(objects.positions[points])[:, None] + offset[None]).reshape(-1, 2).astype(int)
         pixels = np.unique(pixels[((pixels >= 0) & (pixels < shape)).all(axis=1)], axis=0)
         distance, nearest = cKDTree(objects.positions[points]).query(pixels, distance_upper_bound=radius_px + 1e-9)
-        near = np.isfinite(distance)
-        painted[tuple(pixels[near].T)] = points[nearest[near]] + 1
+        near = np.asarray(np.isfinite(distance))
+        painted[tuple(pixels[near].T)] = points[np.asarray(nearest)[near]] + 1
     return np.where(objects.regions > 0, objects.regions, painted).astype(np.int32)
 
 

@@ -226,7 +226,7 @@ def _contamination(settings: MovieSettings, rng: np.random.Generator) -> FloatAr
     noise = ndimage.gaussian_filter(rng.normal(size=(height, width)), 0.18 * max(height, width), mode="wrap")
     noise = (noise - noise.min()) / np.ptp(noise)
     growth = np.linspace(0.4, 1.0, settings.frames) * settings.contamination
-    return 0.05 + growth[:, None, None] * noise[None]
+    return np.asarray(0.05 + growth[:, None, None] * noise[None])
 
 
 def _shift_rows(image: FloatArray, shift: FloatArray) -> FloatArray:

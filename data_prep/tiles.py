@@ -75,7 +75,7 @@ def cut_tiles(
     side = tile_px or next((size for size in TILE_SIZES if min(image.shape) >= 4 * size), TILE_SIZES[-1])
     if min(image.shape) < 4 * side:
         raise InputError(f"tiles of {side} px need a frame of at least {4 * side} px a side, this one is {image.shape}")
-    strips = [_strip(image.shape, side, axis, at_end) for axis in (1, 0) for at_end in (True, False)]
+    strips = [_strip(image.shape, side, axis, at_end=at_end) for axis in (1, 0) for at_end in (True, False)]
     places = np.round(labels.objects.positions).astype(int)
 
     def share(region: tuple[slice, slice]) -> float:
@@ -83,7 +83,7 @@ def cut_tiles(
         return float(np.mean(inside[0] & inside[1]))
 
     training, validation = min(strips, key=lambda pair: abs(share(pair[1]) - VALIDATION_SHARE))
-    if not 0 < share(validation) or not 0 < share(training):
+    if not share(validation) > 0 or not share(training) > 0:
         raise InputError(
             f"{len(labels.objects)} labelled defects ({labels.made_by}) are too few or too close together: "
             "training and validation regions both need some"
@@ -105,7 +105,7 @@ def cut_tiles(
 Region = tuple[slice, slice]
 
 
-def _strip(shape: tuple[int, ...], side: int, axis: int, at_end: bool) -> tuple[Region, Region]:
+def _strip(shape: tuple[int, ...], side: int, axis: int, *, at_end: bool) -> tuple[Region, Region]:
     """Training and validation regions, the latter at one end of an axis."""
     length = shape[axis]
     width = side * max(1, round(VALIDATION_SHARE * length / side))
@@ -155,9 +155,12 @@ def load_tiles(path: Path) -> TileSet:
             raise InputError(f"{path}: tile set of schema {version}, this evostem reads {SCHEMA_VERSION}")
         size = stored.attrs.get("pixel_size_nm")
         return TileSet(
-            *(stored[name][:] for name in ("train", "train_labels", "validation", "validation_labels")),
-            stored["validation_origins"][:],
-            tuple(str(name) for name in stored.attrs["class_names"]),
-            float(stored.attrs["period_px"]),
-            None if size is None else float(size),
+            train=stored["train"][:],
+            train_labels=stored["train_labels"][:],
+            validation=stored["validation"][:],
+            validation_labels=stored["validation_labels"][:],
+            validation_origins=stored["validation_origins"][:],
+            class_names=tuple(str(name) for name in stored.attrs["class_names"]),
+            period_px=float(stored.attrs["period_px"]),
+            pixel_size_nm=None if size is None else float(size),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
+PADDING_MODES: dict[str, Literal["zeros", "replicate"]] = {"zeros": "zeros", "replicate": "replicate"}
 # Few pixels are defects; starting from that belief saves the first iterations (Lin et al.,
 # "Focal loss for dense object detection", ICCV 2017, section 3.3).
 PRIOR = 0.05
@@ -34,9 +36,9 @@ class Block(nn.Module):
             layer.kernels,
             size,
             stride=layer.stride,
-            padding=tuple((side - 1) * layer.dilation // 2 for side in size),
+            padding=((size[0] - 1) * layer.dilation // 2, (size[1] - 1) * layer.dilation // 2),
             dilation=layer.dilation,
-            padding_mode=layer.padding,
+            padding_mode=PADDING_MODES[layer.padding],
             bias=layer.normalisation == "none",
         )
         self.normalisation = nn.BatchNorm2d(layer.kernels) if layer.normalisation == "batch" else nn.Identity()
@@ -45,7 +47,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, y, x) to (batch, kernels, y / stride, x / stride)."""
-        out = self.dropout(self.activation(self.normalisation(self.convolution(x))))
+        out: Tensor = self.dropout(self.activation(self.normalisation(self.convolution(x))))
         return out + x if self.skip else out
 
 
@@ -70,7 +72,7 @@ class PixelNetwork(nn.Module):
         with torch.no_grad():
             belief = torch.full((classes,), math.log(PRIOR / max(1, classes - 1)))
             belief[0] = math.log(1 - PRIOR)
-            self.head.bias.copy_(belief.repeat_interleave(self.stride**2))
+            self.head.bias = nn.Parameter(belief.repeat_interleave(self.stride**2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, 1, y, x) to logits (batch, class, y, x)."""
@@ -99,7 +101,14 @@ def build(spec: NetworkSpec, classes: int) -> PixelNetwork:
 
     Weights come from torch's global generator: seed it first.
     """
-    return PixelNetwork(spec, classes).to(memory_format=torch.channels_last)
+    return channels_last(PixelNetwork(spec, classes))
+
+
+def channels_last(model: PixelNetwork) -> PixelNetwork:
+    """Lay the weights out as convolutions are fastest with, on CPUs as on GPUs."""
+    # torch's type stubs do not know this argument.
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def reach(spec: NetworkSpec) -> int:

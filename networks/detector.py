@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from data_prep.errors import InputError
 from data_prep.files import whole_file
-from networks.build import PixelNetwork, build
+from networks.build import PixelNetwork, build, channels_last
 from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool, Training
 
 FORMAT = "evostem detector 1"
@@ -79,7 +78,7 @@ def load_detector(path: Path) -> Detector:
     model.load_state_dict(weights)
     model.eval()
     return Detector(
-        model.to(memory_format=torch.channels_last),
+        channels_last(model),
         spec,
         bytes.fromhex(meta["genome"]),
         tuple(meta["class_names"]),

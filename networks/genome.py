@@ -102,9 +102,7 @@ def decode(genome: bytes, limits: Limits) -> NetworkSpec:
 
 def encode(spec: NetworkSpec) -> bytes:
     """The genome of a network; `decode` gives the same network back if it keeps to the limits."""
-    genome = bytearray(
-        _byte(table, getattr(spec.training, name)) for name, table in TRAINING_GENES.items()
-    )
+    genome = bytearray(_byte(table, getattr(spec.training, name)) for name, table in TRAINING_GENES.items())
     for layer in spec.layers:
         slot = dict.fromkeys(LAYER_GENES, 0)
         if isinstance(layer, Convolution):
@@ -160,32 +158,41 @@ def _convolution(slot: bytes) -> Convolution:
 
 def repair(layers: Sequence[Layer], limits: Limits) -> list[Layer]:
     """Layers that keep to the limits: strides first, then cost, then skip links."""
-    kept: list[Layer] = []
-    stride = 1
-    for layer in layers:
-        allowed = layer
-        if not isinstance(layer, FullyConnected):
-            if stride * layer.stride > limits.stride:
-                allowed = replace(layer, stride=1)
-            # An even window cannot be centred on a pixel: only where the size is halved too.
-            if isinstance(allowed, Pool) and allowed.stride == 1 and allowed.side == 2:
-                allowed = replace(allowed, side=3)
-            stride *= allowed.stride if isinstance(allowed, Convolution | Pool) else 1
-        kept.append(allowed)
+    kept = _repair_strides(layers, limits)
     while sum(costs := operations(kept)) > limits.operations:
         dearest = costs.index(max(costs))
         cheaper = _cheaper(kept[dearest])
         if cheaper == kept[dearest]:
             break  # limits so tight that even the least network is over them
         kept[dearest] = cheaper
+    return _repair_skips(kept)
+
+
+def _repair_strides(layers: Sequence[Layer], limits: Limits) -> list[Layer]:
+    kept: list[Layer] = []
+    stride = 1
+    for layer in layers:
+        allowed = layer
+        if not isinstance(allowed, FullyConnected):
+            if stride * allowed.stride > limits.stride:
+                allowed = replace(allowed, stride=1)
+            # An even window cannot be centred on a pixel: only where the size is halved too.
+            if isinstance(allowed, Pool) and allowed.stride == 1 and allowed.side == 2:
+                allowed = replace(allowed, side=3)
+            stride *= allowed.stride
+        kept.append(allowed)
+    return kept
+
+
+def _repair_skips(layers: Sequence[Layer]) -> list[Layer]:
+    """A skip link needs a layer that keeps size and channels."""
+    kept: list[Layer] = []
     channels = 1
-    for place, layer in enumerate(kept):
-        if isinstance(layer, Convolution):
-            if layer.skip and (layer.stride > 1 or layer.kernels != channels):
-                kept[place] = replace(layer, skip=False)
-            channels = layer.kernels
-        elif isinstance(layer, FullyConnected):
-            channels = layer.neurons
+    for layer in layers:
+        fits = isinstance(layer, Convolution) and layer.stride == 1 and layer.kernels == channels
+        kept.append(replace(layer, skip=False) if isinstance(layer, Convolution) and not fits else layer)
+        if not isinstance(layer, Pool):
+            channels = layer.kernels if isinstance(layer, Convolution) else layer.neurons
     return kept
 
 

@@ -93,16 +93,14 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     model.train()
     for done in range(1, iterations + 1):
         chosen = torch.randint(len(data.train), (spec.training.batch_size,), generator=generator, device=device)
-        images, labels = augment(
-            data.train[chosen], data.train_labels[chosen], spec.training.augmentation, generator
-        )
+        images, labels = augment(data.train[chosen], data.train_labels[chosen], spec.training.augmentation, generator)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             logits = model(images.contiguous(memory_format=torch.channels_last))
         value = _loss(logits.float(), labels.long(), spec.training.loss, weight)
         if not math.isfinite(value.item()):
             return Trained(model, done, time.perf_counter() - started, {}, f"loss not finite at iteration {done}")
         optimiser.zero_grad(set_to_none=True)
-        scaler.scale(value).backward()
+        scaler.scale(value).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimiser)
         scaler.update()
         schedule.step()
@@ -123,7 +121,7 @@ def defect_probability(model: PixelNetwork, images: Tensor) -> NDArray[np.float3
     model.eval()
     parts = [
         1 - torch.softmax(model(batch.contiguous(memory_format=torch.channels_last)).float(), 1)[:, 0]
-        for batch in images.split(VALIDATION_BATCH)
+        for batch in torch.split(images, VALIDATION_BATCH)
     ]
     return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 

@@ -36,7 +36,7 @@ def run_campaign(
     journal: Journal,
     budget: int,
     workers: int,
-    on_result: Callable[[Evaluation], None] = lambda evaluation: None,
+    on_result: Callable[[Evaluation], None],
 ) -> None:
     """Evaluate until `budget` evaluations of the strategy's stage are completed and recorded.
 

@@ -49,8 +49,8 @@ class Journal:
 
     def evaluations(self, stage: str | None = None) -> list[Evaluation]:
         """All evaluations, or those of one stage, in order of arrival."""
-        where, values = ("WHERE stage = ?", (stage,)) if stage else ("", ())
-        rows = self._database.execute(f"SELECT record FROM evaluations {where} ORDER BY number", values)
+        query = "SELECT record FROM evaluations WHERE ? IS NULL OR stage = ? ORDER BY number"
+        rows = self._database.execute(query, (stage, stage))
         return [Evaluation.from_plain(json.loads(record)) for (record,) in rows]
 
     def next_index(self) -> int:

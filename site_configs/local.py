@@ -28,7 +28,7 @@ def count_workers(asked: int | None) -> int:
     return asked or count_gpus() or len(os.sched_getaffinity(0))
 
 
-def retry_cost(error: Exception, record: TaskRecord) -> float:
+def retry_cost(error: Exception, _record: TaskRecord) -> float:
     """What a failed try costs of `RETRIES`: little if the network is not to blame for it."""
     from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 

@@ -31,7 +31,9 @@ def run(
     name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
-    pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")] = None,
+    pixel_size: Annotated[
+        float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Path of the dataset in an HDF5 file.")] = None,
     workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,

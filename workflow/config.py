@@ -7,11 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_prep.errors import InputError
 from data_prep.labels import AUTO_BRIGHTER, AUTO_DARKER
 
+# Absolute, so that the same command means the same run from any folder.
+File = Annotated[Path, AfterValidator(Path.absolute)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -23,7 +25,7 @@ class _Section(BaseModel):
 class LabelsConfig(_Section):
     """Where labels come from: a CSV of columns, or the Fourier method with these thresholds."""
 
-    points: Path | None = None
+    points: File | None = None
     defects: tuple[str, ...] = ()
     frame: Annotated[int, Field(ge=0)] = 0
     darker: Annotated[float, Field(gt=0)] = AUTO_DARKER
@@ -60,8 +62,8 @@ class TrainingConfig(_Section):
     """The full training of the best networks; the better one on validation data is kept."""
 
     finalists: Count = 2
-    iterations: Count = 700
-    seconds: Seconds = 90.0
+    iterations: Count = 1000
+    seconds: Seconds = 120.0
 
 
 class SiteConfig(_Section):
@@ -75,11 +77,11 @@ class SiteConfig(_Section):
 class RunConfig(_Section):
     """All settings of a run, as they are written into its folder."""
 
-    movie: Path
+    movie: File
     pixel_size_nm: Annotated[float, Field(gt=0)] | None = None
     dataset: str | None = None
-    apply: tuple[Path, ...] = ()
-    truth: tuple[Path, ...] = ()
+    apply: tuple[File, ...] = ()
+    truth: tuple[File, ...] = ()
     seed: Annotated[int, Field(ge=0)] = 0
     labels: LabelsConfig = LabelsConfig()
     search: SearchConfig = SearchConfig()

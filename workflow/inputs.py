@@ -28,9 +28,8 @@ def source_of(config: RunConfig) -> Source:
                 raise InputError(f"{labels.points}: no class '{unknown[0]}' (--defects); it has {present}")
             if labels.frame not in points.frame:
                 raise InputError(f"{labels.points}: has no column of frame {labels.frame}")
-    points_file = labels.points and labels.points.absolute()
     return Source(
-        config.movie.absolute(), labels.frame, points_file, labels.defects, config.pixel_size_nm, config.dataset,
+        config.movie, labels.frame, labels.points, labels.defects, config.pixel_size_nm, config.dataset,
         labels.darker, labels.brighter,
     )  # fmt: skip
 
@@ -53,12 +52,8 @@ def targets_of(config: RunConfig) -> tuple[Target, ...]:
             frames = tuple(i for i in range(movie.frames) if not (is_source and i == config.labels.frame))
         if frames:
             name = _name(path, {target.name for target in targets})
-            truth_file = truth and truth.absolute()
             targets.append(
-                Target(
-                    name, path.absolute(), frames, truth_file, config.labels.defects, config.pixel_size_nm,
-                    config.dataset,
-                )  # fmt: skip
+                Target(name, path, frames, truth, config.labels.defects, config.pixel_size_nm, config.dataset)
             )
     if not targets:
         raise InputError(

@@ -6,10 +6,11 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.summary import score_rows
 from analysis.target import Target
 from apps.detect import collect, detect_frames, draw_figures
 from apps.evaluate import EvaluationSettings
@@ -20,7 +21,7 @@ from data_prep.files import whole_file
 from data_prep.labels import load_labels
 from data_prep.staging import node_root, unstage
 from search.campaign import Strategy, run_campaign, utilisation
-from search.evaluation import Evaluation, Evaluator
+from search.evaluation import Evaluator, Status
 from search.evolution import Evolution
 from search.hyperparameters import SvmTuning
 from search.journal import Journal
@@ -36,132 +37,146 @@ LIMIT_FACTOR, START_S = 4.0, 60.0
 Pending = Path | Future[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What all stages share."""
+
+    config: RunConfig
+    folder: RunFolder
+    source: Source
+    targets: tuple[Target, ...]
+    engine: Engine
+    workers: int
+    progress: Progress
+
+    def stage(self, out: Path, function: Callable[..., Path], *arguments: Any) -> Pending:
+        """Submit the stage that writes `out`, unless that is there already."""
+        return out if out.exists() else self.engine.submit(function, *arguments)
+
+
 def run_pipeline(
     config: RunConfig, folder: RunFolder, source: Source, targets: tuple[Target, ...], progress: Progress
 ) -> None:
-    """Run the stages that are not done yet; each leaves a file in the run folder."""
+    """Run the stages that are not done yet; each leaves a file in the run folder.
+
+    Raises InputError for what the user can put right, StageError where a stage failed and
+    CampaignError where nearly all networks did.
+    """
     workers = count_workers(config.site.workers)
-    with progress.waiting("starting workers"):
-        engine_context = start_engine(local(log_folder(folder.path), config.site.workers))
-        engine = engine_context.__enter__()
-    try:
-        _stages(config, folder, source, targets, engine, workers, progress)
-    finally:
-        engine_context.__exit__(None, None, None)
+    with start_engine(local(log_folder(folder.path), config.site.workers)) as engine:
+        run = Run(config, folder, source, targets, engine, workers, progress)
+        labels, fourier, digest = _prepare(run)
+        finalists = _search(run, digest)
+        figures = _apply(run, labels, fourier, finalists)
+        unstage(folder.tiles, node_root(config.site.node_local), digest)
+        _summarise(run, figures)
 
 
-def _stages(
-    config: RunConfig,
-    folder: RunFolder,
-    source: Source,
-    targets: tuple[Target, ...],
-    engine: Engine,
-    workers: int,
-    progress: Progress,
-) -> None:
-    stage = _Stages(engine)
-    truth = next((t.truth for t in targets if t.movie == source.movie), None)
-    labels = stage(folder.labels, label_frame, source, folder.labels)
-    tiles = stage(folder.tiles, make_tiles, source, labels, folder.tiles)
-    staged = engine.submit(stage_tiles, tiles, config.site.node_local)
-    fourier = stage(folder.fourier, tune_baseline, source, labels, truth, folder.fourier)
-    with progress.waiting("labelling and cutting tiles"):
-        digest = value_of(staged)
+def _prepare(run: Run) -> tuple[Pending, Pending, str]:
+    """Label the frame, cut and stage the tiles, tune the filter to compare with."""
+    folder, source = run.folder, run.source
+    truth = next((t.truth for t in run.targets if t.movie == source.movie), None)
+    labels = run.stage(folder.labels, label_frame, source, folder.labels)
+    tiles = run.stage(folder.tiles, make_tiles, source, labels, folder.tiles)
+    staged = run.engine.submit(stage_tiles, tiles, run.config.site.node_local)
+    fourier = run.stage(folder.fourier, tune_baseline, source, labels, truth, folder.fourier)
+    with run.progress.waiting("starting workers, labelling, cutting tiles"):
+        digest = str(value_of(staged))
     labelled, frame, period = load_labels(folder.labels)
-    progress.say(
+    run.progress.say(
         f"frame {frame} labelled: {len(labelled.objects)} defects ({', '.join(labelled.class_names)}) "
         f"by {labelled.made_by}; lattice planes {period:.2f} px apart"
     )
-
-    settings = EvaluationSettings(
-        folder.tiles, digest, config.site.node_local, config.search.iterations, config.search.seconds,
-        LIMIT_FACTOR * config.search.seconds + START_S,
-    )  # fmt: skip
-    journal = Journal(folder.journal)
-    try:
-        finalists = _search(config, engine.evaluator(settings), journal, workers, progress)
-        evaluations = journal.evaluations()
-    finally:
-        journal.close()
-
-    detector: Pending = folder.detector
-    if not folder.detector.exists():
-        trained = [
-            engine.submit(
-                train_finalist, finalist, folder.tiles, labels, config.training.iterations, config.training.seconds,
-                folder.finalists / f"network_{finalist.evaluation}.safetensors",
-            )  # fmt: skip
-            for finalist in finalists
-        ]
-        detector = engine.submit(keep_best, folder.detector, *trained)
-    parts = []
-    for target in targets:
-        for start in range(0, len(target.frames), FRAMES_PER_PART):
-            frames = target.frames[start : start + FRAMES_PER_PART]
-            chunk = Target(**{**vars(target), "frames": frames})
-            part = folder.parts / f"{target.name}_{frames[0]:06d}.h5"
-            parts.append(stage(part, detect_frames, chunk, detector, fourier, part))
-    maps = stage(folder.maps, collect, folder.path, targets, *parts)
-    figures = engine.submit(draw_figures, folder.path, targets, config.search.population, workers, maps)
-    with progress.waiting(f"training the best {len(finalists)} networks in full"):
-        if isinstance(detector, Future):
-            value_of(detector)
-    progress.say(f"detector trained: {folder.detector.relative_to(folder.path.parent)}")
-    with progress.waiting("finding defects in the other frames, drawing figures"):
-        drawn = value_of(figures)
-    unstage(folder.tiles, node_root(config.site.node_local), digest)
-    shutil.rmtree(folder.parts, ignore_errors=True)
-    shutil.rmtree(folder.finalists, ignore_errors=True)
-    _summarise(folder, evaluations, workers, drawn)
+    return labels, fourier, digest
 
 
-class _Stages:
-    """Submits a stage unless its file is there already."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, out: Path, function: Callable[..., Path], *arguments: Any) -> Pending:
-        return out if out.exists() else self._engine.submit(function, *arguments)
-
-
-def _search(
-    config: RunConfig, evaluator: Evaluator, journal: Journal, workers: int, progress: Progress
-) -> list[Finalist]:
+def _search(run: Run, digest: str) -> list[Finalist]:
     """Evolve, then tune the best topology; returns the best networks of both, best first."""
-    evolution = Evolution(config.search.population, config.seed)
-    _campaign("evolution", evolution, config.search.evaluations, evaluator, journal, workers, progress)
-    best = max(journal.evaluations(evolution.stage), key=lambda e: e.fitness)
-    tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
-    tuning.replayed(len(journal.evaluations(tuning.stage)))
-    _campaign("SVM tuning", tuning, config.tuning.evaluations, evaluator, journal, workers, progress)
-    ranked = sorted(journal.evaluations(), key=lambda e: -e.fitness)[: config.training.finalists]
+    config = run.config
+    settings = EvaluationSettings(
+        tiles=run.folder.tiles,
+        digest=digest,
+        node_local=config.site.node_local,
+        iterations=config.search.iterations,
+        seconds=config.search.seconds,
+        limit_s=LIMIT_FACTOR * config.search.seconds + START_S,
+    )
+    evaluator = run.engine.evaluator(settings)
+    with closing(Journal(run.folder.journal)) as journal:
+        evolution = Evolution(config.search.population, config.seed)
+        _campaign(run, "evolution", evolution, config.search.evaluations, evaluator, journal)
+        best = max(journal.evaluations(evolution.stage), key=lambda e: e.fitness)
+        tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
+        tuning.replayed(len(journal.evaluations(tuning.stage)))
+        _campaign(run, "SVM tuning", tuning, config.tuning.evaluations, evaluator, journal)
+        ranked = sorted(journal.evaluations(), key=lambda e: -e.fitness)[: config.training.finalists]
     return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]
 
 
-def _campaign(
-    name: str, strategy: Strategy, budget: int, evaluator: Evaluator, journal: Journal, workers: int, progress: Progress
-) -> None:
+def _apply(run: Run, labels: Pending, fourier: Pending, finalists: list[Finalist]) -> list[Path]:
+    """Train the finalists in full, keep the better, find defects everywhere, draw; returns the figures."""
+    folder, training = run.folder, run.config.training
+    detector: Pending = folder.detector
+    if not folder.detector.exists():
+        trained = [
+            run.engine.submit(
+                train_finalist, finalist, folder.tiles, labels, training.iterations, training.seconds, out
+            )
+            for finalist in finalists
+            if (out := folder.finalists / f"network_{finalist.evaluation}.safetensors")
+        ]
+        detector = run.engine.submit(keep_best, folder.detector, *trained)
+    maps: Pending = folder.maps
+    if not folder.maps.exists():
+        parts = [
+            run.stage(part, detect_frames, chunk, detector, fourier, part)
+            for chunk in _chunks(run.targets)
+            if (part := folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5")
+        ]
+        maps = run.engine.submit(collect, folder.path, run.targets, *parts)
+    figures = run.engine.submit(draw_figures, folder.path, run.targets, run.config.search.population, run.workers, maps)
+    with run.progress.waiting(f"training the best {len(finalists)} networks in full"):
+        if isinstance(detector, Future):
+            value_of(detector)
+    run.progress.say(f"detector trained: {folder.detector}")
+    with run.progress.waiting("finding defects in the other frames, drawing figures"):
+        drawn: list[Path] = value_of(figures)
+    for temporary in (folder.parts, folder.finalists):
+        shutil.rmtree(temporary, ignore_errors=True)
+    return drawn
+
+
+def _chunks(targets: tuple[Target, ...]) -> list[Target]:
+    """The targets in pieces of a few frames, one task each."""
+    return [
+        replace(target, frames=target.frames[start : start + FRAMES_PER_PART])
+        for target in targets
+        for start in range(0, len(target.frames), FRAMES_PER_PART)
+    ]
+
+
+def _campaign(run: Run, name: str, strategy: Strategy, budget: int, evaluator: Evaluator, journal: Journal) -> None:
     """One campaign, going on from what the journal holds of it."""
     before = journal.evaluations(strategy.stage)
     for evaluation in before:
         strategy.tell(evaluation)
-    with progress.campaign(name, budget, workers, before) as view:
-        run_campaign(strategy, evaluator, journal, budget, workers, view.result)
+    with run.progress.campaign(name, budget, run.workers, before) as view:
+        run_campaign(strategy, evaluator, journal, budget, run.workers, view.result)
 
 
-def _summarise(folder: RunFolder, evaluations: list[Evaluation], workers: int, figures: list[Path]) -> None:
+def _summarise(run: Run, figures: list[Path]) -> None:
     """Write the summary: its presence says that the run is finished."""
-    of_search = [e for e in evaluations if e.request.stage == Evolution.stage]
+    with closing(Journal(run.folder.journal)) as journal:
+        evaluations = journal.evaluations()
+        of_search = journal.evaluations(Evolution.stage)
     summary = {
-        "evaluations": {s: sum(e.request.stage == s for e in evaluations) for s in (Evolution.stage, SvmTuning.stage)},
-        "failed": sum(e.status != "ok" for e in evaluations),
-        "best_validation_error": 1 - max((e.fitness for e in evaluations), default=0.0),
-        "workers": workers,
-        "worker_utilisation": utilisation(of_search, workers),
+        "evaluations": {"evolution": len(of_search), "tuning": len(evaluations) - len(of_search)},
+        "failed": sum(e.status is not Status.OK for e in evaluations),
+        "best_validation_error": 1 - max(e.fitness for e in evaluations),
+        "workers": run.workers,
+        "worker_utilisation": utilisation(of_search, run.workers),
         "training_flops": sum(e.flops_per_iteration * e.iterations for e in evaluations),
-        "scored_frames": sum(row.frame != "all" for row in score_rows(folder.maps)),
         "figures": [figure.name for figure in figures],
     }
-    with whole_file(folder.summary) as temporary:
+    with whole_file(run.folder.summary) as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n")

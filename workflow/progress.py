@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ class Progress:
                 yield view
         self.say(view.line())
 
-    def _plain(self):  # type: ignore[no-untyped-def]
+    def _plain(self) -> Callable[[str], None]:
         last = time.monotonic()
 
         def show(text: str) -> None:
@@ -64,23 +64,30 @@ class Progress:
         return show
 
     def table(self, rows: Sequence[Row]) -> None:
-        """The table of scores."""
+        """The tables of scores, one a movie: the Fourier filter beside the network."""
+        from rich import box
         from rich.table import Table
 
         from analysis.scores import precision_recall_f1
 
-        table = Table(title="Held-out frames: Fourier filter tuned on the labelled frame | network")
-        table.add_column("movie")
-        table.add_column("frame", justify="right")
-        for name in ("precision", "recall", "F1", "pixel accuracy"):
-            table.add_column(name, justify="right")
-        for row in rows:
-            cells = []
-            pairs = [(*precision_recall_f1(s.counts), s.pixel_accuracy) for s in row.scores.values()]
-            for k, digits in enumerate((2, 2, 3, 4)):
-                cells.append(" | ".join(f"{values[k]:.{digits}f}" for values in pairs))
-            table.add_row(row.movie, row.frame, *cells, style="bold" if row.frame == "all" else None)
-        self.console.print(table)
+        for movie in dict.fromkeys(row.movie for row in rows):
+            table = Table(title=f"{movie}: detection on held-out frames", box=box.SIMPLE, pad_edge=False)
+            table.add_column("frame", justify="right")
+            for method in ("Fourier", "network"):
+                for name in ("prec.", "recall", "F1", "pixels"):
+                    table.add_column(f"{method}\n{name}", justify="right")
+            for row in (row for row in rows if row.movie == movie):
+                cells = []
+                for score in row.scores.values():
+                    precision, recall, f1 = precision_recall_f1(score.counts)
+                    cells += [f"{precision:.2f}", f"{recall:.2f}", f"{f1:.3f}", f"{score.pixel_accuracy:.4f}"]
+                table.add_row(row.frame, *cells, style="bold" if row.frame == "all" else None)
+            self.console.print(table)
+        self.console.print(
+            "Fourier: filter tuned on the labelled frame. pixels: share of pixels rightly called defect or not.",
+            style="dim",
+            highlight=False,
+        )
 
 
 class CampaignView:
@@ -91,7 +98,7 @@ class CampaignView:
         self.evaluations = list(before)
         self.new = 0
         self.started = time.monotonic()
-        self.show = lambda text: None
+        self.show: Callable[[str], None] = log.debug
 
     def result(self, evaluation: Evaluation) -> None:
         """Take in one more evaluation."""
@@ -99,7 +106,9 @@ class CampaignView:
         self.new += 1
         if evaluation.status is not Status.OK:
             log.warning("network %d: %s, %s", evaluation.request.index, evaluation.status, evaluation.reason)
-        log.info("network %d: fitness %.4f, %s", evaluation.request.index, evaluation.fitness, evaluation.request.origin)
+        log.info(
+            "network %d: fitness %.4f, %s", evaluation.request.index, evaluation.fitness, evaluation.request.origin
+        )
         self.show(self.line())
 
     def line(self) -> str:

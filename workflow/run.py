@@ -34,9 +34,8 @@ def start(config_file: Path | None, options: dict[str, Any], path: Path) -> int:
     except KeyboardInterrupt:
         print("\nevostem: stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:  # the last resort: keep the traceback, show a line
-        log.exception("failed")
-        first = str(error).split("\n")[0]
+    except Exception as error:  # the last resort: the log has the traceback, the person gets a line
+        first = str(error).split("\n")[0] or type(error).__name__
         print(f"evostem: failed: {first} (details in {folder.log}); the same command tries again", file=sys.stderr)
         return FAILED
     return 0
@@ -56,9 +55,13 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(handler)
             log.setLevel(logging.INFO)
+            log.propagate = False
             try:
                 progress.say(f"{'going on with' if folder.journal.exists() else 'new run in'} {folder.path}")
                 run_pipeline(config, folder, source, targets, progress)
+            except Exception:
+                log.exception("failed")
+                raise
             finally:
                 log.removeHandler(handler)
                 handler.close()

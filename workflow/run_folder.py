@@ -18,7 +18,7 @@ from workflow.config import RunConfig
 
 # Where a run is computed does not change what comes out, so it may differ on resuming.
 FREE_TO_CHANGE = ("site",)
-RECORDED_PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "torch", "parsl", "rosettasciio")
+RECORDED_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "parsl", "rosettasciio")
 
 
 class RunFolder:

@@ -47,7 +47,8 @@ def draw_defect_maps(
             panels[1].imshow(known, cmap="gray", interpolation="nearest")
         else:
             panels[1].text(0.5, 0.5, "no truth given", ha="center", transform=panels[1].transAxes)
-        assert result.fourier is not None and result.network is not None  # noqa: PT018 (both or neither)
+        if result.fourier is None or result.network is None:
+            continue
         for panel, found in ((panels[2], result.fourier), (panels[3], result.network.objects)):
             panel.imshow(compare(found, truth, result.period_px), interpolation="nearest")
             if truth is not None:
@@ -102,13 +103,23 @@ def _show_frame(panel: Axes, movie: Movie, number: int) -> None:
     panel.plot([x, right], [y, y], color="black", linewidth=7, solid_capstyle="butt")
     panel.plot([x, right], [y, y], color="white", linewidth=4, solid_capstyle="butt")
     panel.text(
-        (x + right) / 2, y - 0.025 * frame.shape[0], f"{length_nm:g} nm", color="white", ha="center", va="bottom",
+        (x + right) / 2,
+        y - 0.025 * frame.shape[0],
+        f"{length_nm:g} nm",
+        color="white",
+        ha="center",
+        va="bottom",
         bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.5, "linewidth": 0},
     )
 
 
 def _note(panel: Axes, text: str) -> None:
     panel.text(
-        0.03, 0.97, text, color="white", va="top", transform=panel.transAxes,
+        0.03,
+        0.97,
+        text,
+        color="white",
+        va="top",
+        transform=panel.transAxes,
         bbox={"facecolor": "black", "alpha": 0.7, "pad": 2, "linewidth": 0},
     )

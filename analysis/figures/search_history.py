@@ -19,13 +19,18 @@ def draw_search_history(evaluations: Sequence[Evaluation], population: int, path
 
     evolved = [e for e in evaluations if e.request.stage == "evolution"]
     tuned = [e for e in evaluations if e.request.stage == "tuning"]
-    figure, axes = plt.subplots(
-        1, 2, figsize=(10, 4.2), sharey=True, width_ratios=[3, 2], layout="constrained"
-    )
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, width_ratios=[3, 2], layout="constrained")
     best_before = min((1 - e.fitness for e in evolved), default=1.0)
     panels = (
         (axes[0], evolved, np.arange(1, len(evolved) + 1) / population, "generation", "evolution", 1.0),
-        (axes[1], tuned, np.arange(1, len(tuned) + 1), "hyperparameter set", "tuning of the best topology", best_before),
+        (
+            axes[1],
+            tuned,
+            np.arange(1, len(tuned) + 1),
+            "hyperparameter set",
+            "tuning of the best topology",
+            best_before,
+        ),
     )
     for panel, of_stage, x, label, title, start in panels:
         error = np.array([1 - e.fitness for e in of_stage])
@@ -36,12 +41,14 @@ def draw_search_history(evaluations: Sequence[Evaluation], population: int, path
         if len(error):
             best = np.minimum(np.minimum.accumulate(error), start)
             panel.step(x, best, where="post", color="black", linewidth=1.6, label="best so far")
-            panel.annotate(f"{best[-1]:.3f}", (x[-1], best[-1]), xytext=(0, -12), textcoords="offset points", ha="right")
+            panel.annotate(
+                f"{best[-1]:.3f}", (x[-1], best[-1]), xytext=(0, -12), textcoords="offset points", ha="right"
+            )
         panel.set_xlabel(label)
         panel.set_title(f"{title}: {len(of_stage)} networks", fontsize=10.5)
         plain_axes(panel)
         if len(of_stage):
             panel.legend(frameon=False, fontsize=9)
-    axes[0].set_ylabel("validation error, 1 − pixel F1")
+    axes[0].set_ylabel("validation error, 1 - pixel F1")
     axes[0].set_ylim(bottom=0)
     return save_figure(figure, path)
