@@ -16,7 +16,7 @@ SMOOTHING = 0.14  # of the probability before peaks are sought, in lattice perio
 THRESHOLDS = 1 / (1 + np.exp(-np.linspace(-4, 5, 46)))
 # Where between the ends of the plateau of F1 the threshold is put. Towards its upper end: frames
 # with fewer defects than the labelled one have as many chances of a false alarm.
-PLATEAU_POSITION = 0.75
+PLATEAU_POSITION = 0.8
 
 
 @dataclass(frozen=True)

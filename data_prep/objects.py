@@ -53,37 +53,53 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
     """
     above = _fill_smaller_gaps(score > threshold)
     parts, count = ndimage.label(above)
-    thickness = ndimage.distance_transform_edt(np.pad(above, 1))[1:-1, 1:-1]
-    widest = ndimage.maximum(thickness, parts, np.arange(1, count + 1)) if count else np.zeros(0)
-    thick = np.flatnonzero(np.asarray(widest) >= EXTENDED_RADIUS * period_px) + 1
-    regions = np.zeros(count + 1, np.int32)
-    regions[thick] = np.arange(1, len(thick) + 1)
-    region_map = regions[parts]
+    thick = _thick_parts(above, parts, count, EXTENDED_RADIUS * period_px)
+    number = np.zeros(count + 1, np.int32)
+    number[thick] = np.arange(1, len(thick) + 1)
+    regions = number[parts]
     side = 2 * round(PEAK_DISTANCE * period_px) + 1
-    peaks = (ndimage.maximum_filter(score, side) == score) & above & (region_map == 0)
+    peaks = (ndimage.maximum_filter(score, side) == score) & above & (regions == 0)
     # Equal neighbours are one peak.
     peak_parts, peak_count = ndimage.label(peaks, np.ones((3, 3)))
-    points = np.array(ndimage.center_of_mass(peaks, peak_parts, np.arange(1, peak_count + 1))).reshape(-1, 2)
-    at = ndimage.maximum(score, peak_parts, np.arange(1, peak_count + 1)) if peak_count else []
-    centres = np.array(ndimage.center_of_mass(above, parts, thick)).reshape(-1, 2)
-    heights = ndimage.maximum(score, parts, thick) if len(thick) else []
-    return Objects(
-        np.concatenate([centres, points]).astype(float),
-        np.concatenate([np.asarray(heights, float), np.asarray(at, float)]),
-        region_map.astype(np.int32),
-    )
+    centres, heights = _centres(score, regions, len(thick))
+    points, peak_heights = _centres(score, peak_parts, peak_count)
+    return Objects(np.concatenate([centres, points]), np.concatenate([heights, peak_heights]), regions)
+
+
+def _thick_parts(above: NDArray[np.bool_], parts: NDArray[np.integer], count: int, radius_px: float) -> NDArray[np.int64]:
+    """Numbers of the parts that hold a disk of this radius."""
+    inside = parts[above]
+    if np.bincount(inside, minlength=1).max(initial=0) < 2 * radius_px**2:
+        return np.zeros(0, np.int64)  # none is large enough: most frames, most of the time
+    thickness = ndimage.distance_transform_edt(np.pad(above, 1))[1:-1, 1:-1]
+    widest = np.zeros(count + 1)
+    np.maximum.at(widest, inside, np.asarray(thickness)[above])
+    return np.flatnonzero(widest >= radius_px)
+
+
+def _centres(
+    score: NDArray[np.floating], parts: NDArray[np.integer], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean position (n, 2) and highest score (n,) of the parts 1 … n of a map (y, x)."""
+    pixels = np.argwhere(parts)
+    part = parts[parts > 0] - 1
+    size = np.maximum(np.bincount(part, minlength=count), 1)
+    centres = np.stack([np.bincount(part, pixels[:, k], count) / size for k in (0, 1)], axis=1)
+    heights = np.full(count, -np.inf)
+    np.maximum.at(heights, part, score[parts > 0])
+    return centres, heights
 
 
 def _fill_smaller_gaps(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill the gaps of a mask (y, x) that lie within one part and are smaller than that part."""
-    parts, count = ndimage.label(above)
     gaps, gap_count = ndimage.label(ndimage.binary_fill_holes(above) & ~above)
     if gap_count == 0:
         return above
-    part_area = np.bincount(parts.ravel(), minlength=count + 1)
-    gap_area = np.bincount(gaps.ravel(), minlength=gap_count + 1)
-    around = np.asarray(ndimage.maximum(ndimage.maximum_filter(parts, 3), gaps, np.arange(gap_count + 1)), int)
-    smaller = gap_area < part_area[around]
+    parts, _ = ndimage.label(above)
+    rim = (gaps > 0) & ndimage.binary_dilation(above)
+    around = np.zeros(gap_count + 1, int)
+    np.maximum.at(around, gaps[rim], ndimage.maximum_filter(parts, 3)[rim])
+    smaller = np.bincount(gaps.ravel()) < np.bincount(parts.ravel())[around]
     smaller[0] = False
     return np.asarray(above | smaller[gaps], bool)
 

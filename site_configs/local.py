@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from parsl.dataflow.taskrecord import TaskRecord
 
 RETRIES = 2
-# A manager that died is started again. No bare '$' or '{}': launchers pass it through a shell.
-RESTARTS = 5
+RESTARTS = 5  # of a worker pool that died
 
 
 def count_gpus() -> int:
@@ -50,7 +49,6 @@ def local(log_folder: Path, workers: int | None = None) -> Config:
     if scripts not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
     gpus = count_gpus()
-    numbers = " ".join(str(i) for i in range(RESTARTS))
     executor = HighThroughputExecutor(
         label="local",
         address="127.0.0.1",  # unset, Parsl asks outside services for an address
@@ -64,7 +62,7 @@ def local(log_folder: Path, workers: int | None = None) -> Config:
         poll_period=100,
         encrypted=True,
         interchange_launch_cmd=_interchange(),
-        launch_cmd=f"for i in {numbers}; do {DEFAULT_LAUNCH_CMD} && break; sleep 2; done",
+        launch_cmd=f"{sys.executable} -m site_configs.guard {os.getpid()} {RESTARTS} {DEFAULT_LAUNCH_CMD}",
         provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
     )
     return Config(

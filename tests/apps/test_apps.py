@@ -1,0 +1,140 @@
+"""Apps are plain functions: here they run without Parsl."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from apps.evaluate import EvaluationSettings, evaluate
+from apps.finish import keep_best
+from apps.limits import TimeLimitError, time_limit
+from apps.parsl_apps import run_task
+from apps.prepare import Source, label_frame, make_tiles, stage_tiles, tune_baseline
+from networks.genome import encode
+from networks.space import sample
+from search.evaluation import Evaluation, Request, Status
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_movie, tmp_path_factory):
+    """Labels and tiles of the tiny movie, by the Fourier method."""
+    folder = tmp_path_factory.mktemp("prepared")
+    source = Source(tiny_movie[0], 0, None, (), None, None)
+    labels = label_frame(source, folder / "labels.h5")
+    tiles = make_tiles(source, labels, folder / "tiles.h5")
+    return source, labels, tiles, folder
+
+
+@pytest.fixture
+def settings(prepared, tmp_path):
+    tiles = prepared[2]
+    return EvaluationSettings(tiles, stage_tiles(tiles, str(tmp_path)), str(tmp_path), 3, 30.0, 60.0)
+
+
+def request_for(genome, index=0):
+    return Request(index, "evolution", 0, genome, 5)
+
+
+GENOME = encode(sample(np.random.default_rng(0)))
+
+
+def test_an_evaluation_fills_its_record(settings):
+    evaluation = Evaluation.from_plain(evaluate(request_for(GENOME, 4), settings))
+    assert evaluation.status is Status.OK
+    assert evaluation.request == request_for(GENOME, 4)
+    assert 0 < evaluation.fitness <= 1
+    assert evaluation.fitness == evaluation.scores["f1"]
+    assert evaluation.iterations == 3
+    assert evaluation.flops_per_iteration > 0
+    assert evaluation.weights > 0
+    assert evaluation.ended > evaluation.started > 0
+
+
+def test_a_bad_genome_is_a_record_and_not_an_exception(settings):
+    evaluation = Evaluation.from_plain(evaluate(request_for(b"short"), settings))
+    assert evaluation.status is Status.CRASHED
+    assert "bytes" in evaluation.reason
+    assert evaluation.fitness == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError(), Status.OUT_OF_MEMORY),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), Status.OUT_OF_MEMORY),
+        (RuntimeError("something else"), Status.CRASHED),
+    ],
+)
+def test_failures_have_their_status(settings, monkeypatch, error, status):
+    def fail(*_arguments):
+        raise error
+
+    monkeypatch.setattr("networks.train.train", fail)
+    assert Evaluation.from_plain(evaluate(request_for(GENOME), settings)).status is status
+
+
+def test_a_hanging_evaluation_is_given_up(settings, monkeypatch):
+    monkeypatch.setattr("networks.train.train", lambda *_: time.sleep(30))
+    hurried = EvaluationSettings(**{**vars(settings), "limit_s": 0.3})
+    evaluation = Evaluation.from_plain(evaluate(request_for(GENOME), hurried))
+    assert evaluation.status is Status.TIMED_OUT
+    assert evaluation.ended - evaluation.started < 20
+
+
+def test_the_limit_leaves_no_alarm_behind():
+    with pytest.raises(TimeLimitError), time_limit(0.05):
+        time.sleep(5)
+    with time_limit(60):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_record_is_small(settings):
+    import json
+
+    plain = evaluate(request_for(GENOME), settings)
+    assert len(json.dumps(plain)) < 1200
+
+
+def test_a_task_never_raises():
+    good = run_task("operator", "add", 2, 3)
+    assert good == {"evostem_outcome": "value", "value": 5}
+    assert run_task("operator", "add", good, 1)["value"] == 6
+    failed = run_task("operator", "truediv", 1, 0)
+    assert failed["evostem_outcome"] == "failure"
+    assert "ZeroDivisionError" in failed["message"]
+    assert run_task("operator", "add", failed, 1) == failed
+
+
+def test_input_errors_stay_input_errors(tmp_path):
+    source = Source(tmp_path / "none.tif", 0, None, (), None, None)
+    outcome = run_task("apps.prepare", "label_frame", source, tmp_path / "out.h5")
+    assert outcome["evostem_outcome"] == "input error"
+    assert "none.tif" in outcome["message"]
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_the_baseline_is_tuned_on_the_truth_where_there_is_one(prepared, tiny_movie, tmp_path):
+    import json
+
+    source, labels = prepared[:2]
+    tuned = json.loads(tune_baseline(source, labels, tiny_movie[1], tmp_path / "a.json").read_text())
+    plain = json.loads(tune_baseline(source, labels, None, tmp_path / "b.json").read_text())
+    assert plain["darker"] == source.darker
+    assert plain["brighter"] == source.brighter
+    assert tuned["period_px"] == plain["period_px"]
+    assert tuned["darker"] != source.darker
+
+
+def test_the_better_finalist_is_kept(tmp_path):
+    (tmp_path / "a").write_bytes(b"worse")
+    (tmp_path / "b").write_bytes(b"better")
+    results = [
+        {"path": str(tmp_path / "a"), "fitness": 0.4, "detection_f1": 0.9, "reason": ""},
+        {"path": None, "fitness": 0.0, "detection_f1": 0.0, "reason": "loss not finite"},
+        {"path": str(tmp_path / "b"), "fitness": 0.5, "detection_f1": 0.8, "reason": ""},
+    ]
+    assert keep_best(tmp_path / "out", *results).read_bytes() == b"better"
+    with pytest.raises(RuntimeError, match="not finite"):
+        keep_best(tmp_path / "none", results[1])

@@ -1,0 +1,29 @@
+"""What several test modules share."""
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.simulate import MovieSettings, simulate_movie
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tmd_expert"
+
+
+@pytest.fixture(scope="session")
+def tiny_movie(tmp_path_factory):
+    """A movie of five frames, 192 x 208 px, many defects; the truth beside it."""
+    folder = tmp_path_factory.mktemp("movie")
+    settings = MovieSettings(
+        frames=5,
+        size_px=(192, 208),
+        field_nm=6.1,
+        molybdenum_share=0.06,
+        vacancy_share=0.05,
+        pair_vacancy_share=0.04,
+        hole_from_frame=3,
+        hole_radius_nm=0.8,
+        seed=5,
+    )
+    movie, truth = folder / "tiny.tif", folder / "tiny_truth.csv"
+    simulate_movie(movie, truth, settings)
+    return movie, truth

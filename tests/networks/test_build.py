@@ -1,0 +1,62 @@
+"""Networks answer for every pixel, wherever the frame was cut."""
+
+import numpy as np
+import pytest
+import torch
+
+from networks.build import build, reach
+from networks.genome import LENGTH, decode, encode
+from networks.space import Limits, sample
+
+
+def networks(count):
+    rng = np.random.default_rng(3)
+    drawn = [decode(rng.bytes(LENGTH), Limits()) for _ in range(count)]
+    return [*drawn, *(decode(encode(sample(rng)), Limits()) for _ in range(count))]
+
+
+@pytest.mark.parametrize("size", [(64, 64), (37, 50), (16, 91)])
+def test_logits_have_the_resolution_of_the_image(size):
+    for spec in networks(10):
+        model = build(spec, 4).eval()
+        with torch.inference_mode():
+            assert model(torch.zeros(2, 1, *size)).shape == (2, 4, *size)
+
+
+def test_away_from_borders_the_answer_does_not_depend_on_the_cut():
+    torch.manual_seed(0)
+    image = torch.randn(1, 1, 160, 168)
+    for spec in networks(15):
+        model = build(spec, 3).eval()
+        far = reach(spec)
+        top, left = 4 * spec.stride, 6 * spec.stride
+        with torch.inference_mode():
+            whole = model(image)[..., top + far : 140 - far, left + far : 150 - far]
+            part = model(image[..., top:140, left:150])[..., far : 140 - top - far, far : 150 - left - far]
+        assert whole.numel() > 0
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_reach_is_where_influence_ends():
+    torch.manual_seed(1)
+    for spec in networks(10):
+        model = build(spec, 2).eval()
+        image = torch.randn(1, 1, 128, 128)
+        touched = image.clone()
+        touched[0, 0, 64, 64] += 5
+        with torch.inference_mode():
+            changed = (model(image) - model(touched)).abs().amax((0, 1)) > 1e-6
+        rows, columns = torch.nonzero(changed, as_tuple=True)
+        if len(rows):
+            assert (rows - 64).abs().max() <= reach(spec)
+            assert (columns - 64).abs().max() <= reach(spec)
+
+
+def test_a_fresh_network_believes_that_defects_are_rare():
+    torch.manual_seed(0)
+    for spec in networks(5):
+        model = build(spec, 3).eval()
+        with torch.no_grad():
+            model.head.weight.zero_()
+            background = torch.softmax(model(torch.randn(1, 1, 32, 32)), 1)[:, 0]
+        torch.testing.assert_close(background, torch.full_like(background, 0.95))

@@ -1,0 +1,132 @@
+"""Training: it learns what can be learnt, the same every time, and says when it cannot."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, jaccard_score
+
+from data_prep.labels import IGNORE
+from data_prep.tiles import TileSet, save_tiles
+from networks.augment import augment
+from networks.build import build
+from networks.cost import training_flops, weights
+from networks.genome import decode, encode
+from networks.metrics import BINS, pixel_scores
+from networks.space import Convolution, Limits, NetworkSpec, sample
+from networks.train import tiles_on_device, train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def blob_tiles(tmp_path_factory):
+    """Tiles of noise with bright blobs; the blobs are the defects."""
+    rng = np.random.default_rng(0)
+
+    def draw(count):
+        images = rng.normal(0, 0.5, (count, 32, 32)).astype(np.float32)
+        labels = np.zeros((count, 32, 32), np.uint8)
+        y, x = np.mgrid[:32, :32]
+        for image, label in zip(images, labels, strict=True):
+            for cy, cx in rng.uniform(4, 28, (3, 2)):
+                squared = (y - cy) ** 2 + (x - cx) ** 2
+                image += 3 * np.exp(-squared / 8)
+                label[squared <= 6] = 1
+        return images, labels
+
+    path = tmp_path_factory.mktemp("tiles") / "tiles.h5"
+    origins = np.array([[0, 32 * i] for i in range(4)])
+    save_tiles(TileSet(*draw(20), *draw(4), origins, ("blob",), 8.0, None), {}, path)
+    torch.set_num_threads(1)
+    return path
+
+
+def spec_for(seed, **training):
+    spec = decode(encode(sample(np.random.default_rng(seed))), Limits())
+    return replace(spec, training=replace(spec.training, optimiser="adamw", learning_rate=0.01, **training))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice"])
+def test_it_learns_blobs(blob_tiles, loss):
+    trained = train(spec_for(1, loss=loss), tiles_on_device(blob_tiles, CPU), 40, 60, seed=1)
+    everything_a_defect = 0.11
+    assert trained.diverged == ""
+    assert trained.iterations == 40
+    assert trained.scores["f1"] > 0.6 > 2 * everything_a_defect
+
+
+def test_the_same_seed_gives_the_same_network_bit_for_bit(blob_tiles):
+    data = tiles_on_device(blob_tiles, CPU)
+    first, again, other = (train(spec_for(2), data, 6, 60, seed) for seed in (7, 7, 8))
+    pairs = list(zip(first.model.state_dict().values(), again.model.state_dict().values(), strict=True))
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert first.scores == again.scores
+    assert first.scores != other.scores
+
+
+def test_divergence_is_a_result(blob_tiles):
+    spec = spec_for(3)
+    wild = replace(spec, training=replace(spec.training, optimiser="sgd", learning_rate=1e30))
+    trained = train(wild, tiles_on_device(blob_tiles, CPU), 20, 60, seed=1)
+    assert "not finite" in trained.diverged
+    assert trained.scores == {}
+
+
+def test_the_time_cap_ends_training_early(blob_tiles):
+    trained = train(spec_for(4), tiles_on_device(blob_tiles, CPU), 100_000, 0.2, seed=1)
+    assert 1 <= trained.iterations < 100_000
+    assert trained.scores
+
+
+def test_scores_agree_with_scikit_learn():
+    rng = np.random.default_rng(4)
+    truth = rng.random(4000) < 0.1
+    # In the middle of bins, so that no value lies on a threshold.
+    probability = (np.floor(np.clip(rng.normal(0.3 + 0.3 * truth, 0.2), 0, 0.999) * BINS) + 0.5) / BINS
+    scores = pixel_scores(probability.astype(np.float32), truth)
+    found = probability >= scores["threshold"]
+    assert scores["f1"] == pytest.approx(f1_score(truth, found))
+    assert scores["f1"] == pytest.approx(max(f1_score(truth, probability >= t / BINS) for t in range(BINS)))
+    assert scores["iou"] == pytest.approx(jaccard_score(truth, found))
+    assert scores["accuracy"] == pytest.approx(accuracy_score(truth, found))
+    assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, found))
+
+
+def test_labels_move_with_the_image():
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    spot = torch.exp(-((y - 30) ** 2 + (x - 20) ** 2) / 18)
+    images = spot.repeat(64, 1, 1, 1)
+    labels = (spot > 0.5).to(torch.uint8).repeat(64, 1, 1)
+    moved, moved_labels = augment(images, labels, 0.0, generator)
+    inside = moved_labels == 1
+    assert moved[:, 0][inside].mean() > 0.7
+    assert moved[:, 0][moved_labels == 0].mean() < 0.1
+    assert set(moved_labels.unique().tolist()) == {0, 1, IGNORE}
+    # Turned by any angle, the spot ends up in many different places.
+    centres = torch.stack([m[0].argmax() for m in moved]).unique()
+    assert len(centres) > 20
+
+
+def test_strength_sets_how_much_tiles_differ():
+    images, labels = torch.zeros(32, 1, 32, 32), torch.zeros(32, 32, 32, dtype=torch.uint8)
+    spread = [augment(images, labels, s, torch.Generator().manual_seed(1))[0].std().item() for s in (0.0, 0.5, 1.5)]
+    assert spread[0] == 0.0
+    assert spread[0] < spread[1] < spread[2]
+
+
+def test_flops_and_weights_of_a_network_counted_by_hand():
+    layer = Convolution(4, 3, 5, 1, 1, "zeros", "relu", "batch", 0.0, skip=False)
+    model = build(NetworkSpec((layer,), spec_for(5).training), classes=2)
+    assert weights(model) == 4 * 15 + 2 * 4 + (4 * 2 + 2)
+    convolution, head = 2 * 15 * 4 * 32 * 32, 2 * 4 * 2 * 32 * 32
+    # Backward: gradients of weights and of inputs cost as much again each; the image needs none.
+    assert training_flops(model, 8, 32) == 8 * (2 * convolution + 3 * head)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_tiles_are_read_once_per_worker(blob_tiles):
+    assert tiles_on_device(blob_tiles, CPU) is tiles_on_device(Path(blob_tiles), CPU)

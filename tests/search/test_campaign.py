@@ -1,0 +1,188 @@
+"""The loop: exact budgets, no barrier, nothing recorded is lost or repeated."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from networks.genome import LENGTH
+from search.campaign import CampaignError, run_campaign, utilisation
+from search.evaluation import Evaluation, Request, Status
+from search.evolution import Evolution
+from search.journal import Journal
+
+
+def record(request, fitness=0.5, status=Status.OK, started=0.0, ended=0.0):
+    return Evaluation(request, status, fitness=fitness, started=started, ended=ended)
+
+
+def ignore(_evaluation):
+    pass
+
+
+class Killed(BaseException):
+    """Stands for the death of the driver."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.sqlite"
+
+
+def test_the_budget_is_met_exactly_whatever_the_order_of_arrival(path):
+    with ThreadPoolExecutor(4) as pool, closing(Journal(path)) as journal:
+
+        def evaluator(request):
+            def work():
+                time.sleep(0.001 * (request.index % 3))
+                return record(request, fitness=request.genome[0] / 255)
+
+            return pool.submit(work)
+
+        run_campaign(Evolution(5, seed=1), evaluator, journal, 33, 4, ignore)
+        evaluations = journal.evaluations()
+    assert len(evaluations) == 33
+    assert len({e.request.genome for e in evaluations}) == 33
+    assert sorted(e.request.index for e in evaluations) == list(range(33))
+
+
+def test_a_finished_network_is_replaced_at_once_while_others_run_on(path):
+    slow = threading.Event()
+    with ThreadPoolExecutor(2) as pool, closing(Journal(path)) as journal:
+
+        def evaluator(request):
+            def work():
+                # The first network runs until nearly all others are done: with a barrier this would hang.
+                if request.index == 0:
+                    assert slow.wait(20)
+                return record(request)
+
+            return pool.submit(work)
+
+        def count(_evaluation, seen=Counter()):  # noqa: B006 (counts over calls)
+            seen["all"] += 1
+            if seen["all"] == 19:
+                slow.set()
+
+        run_campaign(Evolution(4, seed=1), evaluator, journal, 20, 2, count)
+        order = [e.request.index for e in journal.evaluations()]
+    assert order[-1] == 0
+    assert len(order) == 20
+
+
+def test_workers_never_wait_for_the_driver_and_never_get_more_than_the_budget(path):
+    running, most = set(), []
+
+    class Later(Future):
+        pass
+
+    waiting = []
+
+    def evaluator(request):
+        future = Later()
+        running.add(request.index)
+        most.append(len(running))
+        waiting.append((future, request))
+        if len(waiting) == 4 or request.index == 9:
+            for ready, asked in waiting:
+                running.discard(asked.index)
+                ready.set_result(record(asked))
+            waiting.clear()
+        return future
+
+    with closing(Journal(path)) as journal:
+        run_campaign(Evolution(4, seed=1), evaluator, journal, 10, 3, ignore)
+        assert len(journal.evaluations()) == 10
+    assert max(most) == 4  # three workers and one network ahead
+
+
+@pytest.mark.parametrize("deaths", [[1], [3, 7], [2, 2, 11], [14]])
+def test_a_killed_driver_goes_on_and_repeats_nothing(path, deaths):
+    evaluated = Counter()
+
+    def evaluator(request):
+        evaluated[request.index] += 1
+        future = Future()
+        future.set_result(record(request, fitness=request.genome[3] / 255))
+        return future
+
+    for death in [*deaths, None]:
+        results = Counter()
+
+        def die(_evaluation, results=results, death=death):
+            results["n"] += 1
+            if results["n"] == death:
+                raise Killed
+
+        with closing(Journal(path)) as journal:
+            strategy = Evolution(4, seed=2)
+            for evaluation in journal.evaluations(strategy.stage):
+                strategy.tell(evaluation)
+            try:
+                run_campaign(strategy, evaluator, journal, 30, 2, die)
+            except Killed:
+                continue
+    with closing(Journal(path)) as journal:
+        evaluations = journal.evaluations()
+    assert len(evaluations) == 30
+    assert len({e.request.index for e in evaluations}) == 30
+    assert len({e.request.genome for e in evaluations}) == 30
+    # What was in flight at a death was asked and never recorded; what was recorded ran once.
+    assert all(evaluated[e.request.index] <= 1 + len(deaths) for e in evaluations)
+
+
+def test_a_lost_worker_is_a_record(path):
+    def evaluator(request):
+        future = Future()
+        if request.index % 5 == 2:
+            future.set_exception(RuntimeError("worker went away"))
+        else:
+            future.set_result(record(request))
+        return future
+
+    with closing(Journal(path)) as journal:
+        run_campaign(Evolution(4, seed=1), evaluator, journal, 20, 2, ignore)
+        lost = [e for e in journal.evaluations() if e.status is Status.LOST]
+    assert len(lost) == 4
+    assert all("worker went away" in e.reason and e.fitness == 0 for e in lost)
+
+
+def test_it_stops_when_everything_fails_from_the_start(path):
+    def evaluator(request):
+        future = Future()
+        future.set_result(Evaluation(request, Status.CRASHED, "no such device"))
+        return future
+
+    with closing(Journal(path)) as journal:
+        with pytest.raises(CampaignError, match="no such device"):
+            run_campaign(Evolution(4, seed=1), evaluator, journal, 500, 2, ignore)
+        assert 20 <= len(journal.evaluations()) < 30
+
+
+def test_records_come_back_from_the_journal_unchanged(path):
+    request = Request(7, "evolution", 2, bytes(range(LENGTH)), 123456789, (3, 4), "crossover")
+    evaluation = Evaluation(
+        request, Status.DIVERGED, "loss 'nan'; \"quoted\"", 0.25, {"f1": 0.25}, 80, 12.5, 10**10, 4321, 10**9,
+        "node7", "3", "cuda:0", 1.5, 9.75,
+    )  # fmt: skip
+    with closing(Journal(path)) as journal:
+        journal.append([evaluation])
+    with closing(Journal(path)) as journal:
+        assert journal.evaluations() == [evaluation]
+        assert journal.evaluations("tuning") == []
+        assert journal.next_index() == 8
+
+
+def bar(start, end):
+    return record(Request(0, "evolution", 0, b"", 0), started=start, ended=end)
+
+
+def test_utilisation_of_hand_made_timelines():
+    assert utilisation([], 2) == 0
+    assert utilisation([bar(0, 10), bar(0, 10)], 2) == pytest.approx(1)
+    assert utilisation([bar(0, 10), bar(0, 5)], 2) == pytest.approx(0.75)
+    assert utilisation([bar(0, 4), bar(6, 10)], 1) == pytest.approx(0.8)  # a pause of 2 s counts
+    assert utilisation([bar(0, 4), bar(104, 110)], 1) == pytest.approx(1)  # a stopped run does not

@@ -1,0 +1,82 @@
+"""Settings: defaults, then the file, then options; what is wrong is said in one line."""
+
+import pytest
+
+from data_prep.errors import InputError
+from workflow.config import load_config
+from workflow.run_folder import RunFolder, to_toml
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    file = write(tmp_path / "c.toml", 'seed = 3\n[search]\npopulation = 7\n[labels]\npoints = "l.csv"\n')
+    config = load_config(file, {"movie": "m.tif", "seed": None, "labels": {"points": None, "defects": ["a"]}})
+    assert (config.seed, config.search.population, config.search.generations) == (3, 7, 5)
+    assert config.labels.points == tmp_path / "l.csv"
+    assert config.labels.defects == ("a",)
+    assert load_config(file, {"movie": "m.tif", "seed": 9}).seed == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[search]\npoplation = 3", "unknown key 'search.poplation'; did you mean 'population'?"),
+        ("colour = 3", "unknown key 'colour'; known are"),
+        ("[search]\npopulation = 1", "'search.population'"),
+        ("[search]\npopulation = 'many'", "'search.population'"),
+        ("[search\n", "is not a TOML file"),
+        ("pixel_size_nm = -1", "'pixel_size_nm'"),
+        ("[site]\nname = 'moon'", "'site.name'"),
+        ("apply = ['a.tif', 'b.tif']\ntruth = ['a.csv']", "1 truth files for 2 movies"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path, text, said):
+    file = write(tmp_path / "c.toml", text)
+    with pytest.raises(InputError) as error:
+        load_config(file, {"movie": "m.tif"})
+    assert said in str(error.value)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_config_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.toml: no such file"):
+        load_config(tmp_path / "none.toml", {"movie": "m.tif"})
+
+
+def test_resolved_settings_come_back_from_toml():
+    import json
+    import tomllib
+
+    options = {"movie": 'odd "name" \\ é.tif', "apply": ["b.tif"], "labels": {"defects": ["x", "y"]}}
+    config = load_config(None, options)
+    text = to_toml(json.loads(config.model_dump_json()))
+    assert type(config).model_validate(tomllib.loads(text)) == config
+
+
+def test_a_folder_goes_on_only_with_the_same_settings(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    config = load_config(None, {"movie": "m.tif"})
+    with folder.claimed(config):
+        pass
+    with folder.claimed(load_config(None, {"movie": "m.tif", "site": {"workers": 3}})):
+        pass  # where it is computed may change
+    with pytest.raises(InputError, match=r"search\.population: 12 -> 5"):
+        folder.claimed(load_config(None, {"movie": "m.tif", "search": {"population": 5}})).__enter__()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"thesis\.txt"):
+        RunFolder(tmp_path).claimed(load_config(None, {"movie": "m.tif"})).__enter__()
+    assert [p.name for p in tmp_path.iterdir() if p.name != ".lock"] == ["thesis.txt"]
+
+
+def test_one_driver_at_a_time(tmp_path):
+    config = load_config(None, {"movie": "m.tif"})
+    with RunFolder(tmp_path / "run").claimed(config), pytest.raises(InputError, match="another evostem"):
+        RunFolder(tmp_path / "run").claimed(config).__enter__()

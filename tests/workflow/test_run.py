@@ -1,0 +1,160 @@
+"""The command, end to end, on a tiny movie and through real workers."""
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EVOSTEM = str(Path(sys.executable).with_name("evostem"))
+CONFIG = """
+[search]
+population = 3
+generations = 2
+iterations = 12
+[tuning]
+random_sets = 2
+svm_sets = 2
+[training]
+iterations = 60
+"""
+
+
+def evostem(*arguments, cwd):
+    return subprocess.run([EVOSTEM, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def recorded(journal):
+    if not journal.exists():
+        return {}
+    database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    try:
+        return dict(database.execute("SELECT evaluation, record FROM evaluations"))
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        database.close()
+
+
+def children_of(folder):
+    """Processes of a run that are still there: their command lines name its folder."""
+    alive = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(folder) in command and int(entry.name) != os.getpid():
+            alive.append(command)
+    return alive
+
+
+@pytest.mark.htex
+def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path):
+    movie, truth = tiny_movie
+    config = tmp_path / "small.toml"
+    config.write_text(CONFIG)
+    command = ["run", movie, "--truth", truth, "--config", config, "--name", "r", "--workers", "2"]
+    folder = tmp_path / "runs" / "r"
+    journal = folder / "journal.sqlite"
+    before = {}
+    for wanted, sign, status in ((2, signal.SIGKILL, -signal.SIGKILL), (4, signal.SIGINT, 130)):
+        driver = subprocess.Popen(
+            [EVOSTEM, *map(str, command)], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 120
+        while len(recorded(journal)) < wanted and driver.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        driver.send_signal(sign)
+        _, said = driver.communicate(timeout=60)
+        assert driver.returncode == status, said
+        if sign == signal.SIGINT:
+            assert "same command goes on" in said
+            assert "Traceback" not in said
+        now = recorded(journal)
+        assert before.items() <= now.items()
+        before = now
+        deadline = time.monotonic() + 30
+        while children_of(folder) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert children_of(folder) == []
+
+    done = evostem(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = recorded(journal)
+    assert before.items() <= after.items()
+    records = [json.loads(record) for record in after.values()]
+    stages = [record["request"]["stage"] for record in records]
+    assert (stages.count("evolution"), stages.count("tuning")) == (6, 4)
+    assert len({record["request"]["genome"] for record in records}) == 10
+    check_finished(folder, done.stdout)
+
+    again = evostem(*command, cwd=tmp_path)
+    assert again.returncode == 0
+    assert "is finished" in again.stdout
+    assert recorded(journal) == after
+
+    other = evostem(*command, "--seed", "7", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "seed: 0 -> 7" in other.stderr
+    assert recorded(journal) == after
+
+
+def check_finished(folder, output):
+    assert {"detector.safetensors", "maps.h5", "defects.csv", "scores.csv", "summary.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert not list(folder.glob("parts")) + list(folder.glob(".*tmp*"))
+    figures = sorted(path.name for path in (folder / "figures").iterdir())
+    assert figures == ["defect_maps_tiny.png", "search_history.png", "worker_timeline.png"]
+    with (folder / "scores.csv").open() as lines:
+        scores = list(csv.DictReader(lines))
+    assert {(row["frame"], row["method"]) for row in scores} == {
+        (frame, method) for frame in ("1", "2", "3", "4", "all") for method in ("fourier", "network")
+    }
+    assert "tiny: detection on held-out frames" in output
+    network = next(float(row["f1"]) for row in scores if (row["frame"], row["method"]) == ("all", "network"))
+    assert network > 0.3  # so short a search is no good one, but it has seen the defects
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("missing.tif", None, "missing.tif: no such file"),
+        ("text.tif", b"a text, not a picture\n" * 9, "text.tif: is not a TIFF file"),
+        ("empty.dm4", b"", "empty.dm4: is empty"),
+        ("notes.xyz", b"what", "no reader for '.xyz' files"),
+    ],
+)
+def test_unusable_movies_are_one_line_and_status_2(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = evostem("run", name, cwd=tmp_path)
+    check_refused(done, said, tmp_path)
+
+
+def check_refused(done, said, folder):
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not (folder / "runs").exists()
+
+
+def test_unusable_labels_and_settings_are_one_line_and_status_2(tiny_movie, tmp_path):
+    movie, truth = tiny_movie
+    (tmp_path / "labels.csv").write_text("y_px,x_px\n3,4\n")
+    (tmp_path / "c.toml").write_text("[search]\npoplation = 3\n")
+    check_refused(evostem("run", movie, "--labels", "labels.csv", cwd=tmp_path), "no class column", tmp_path)
+    check_refused(
+        evostem("run", movie, "--labels", truth, "--defects", "gold", cwd=tmp_path), "no class 'gold'", tmp_path
+    )
+    check_refused(evostem("run", movie, "--config", "c.toml", cwd=tmp_path), "did you mean 'population'", tmp_path)
+    check_refused(evostem("run", movie, "--apply", "b.tif", cwd=tmp_path), "b.tif: no such file", tmp_path)
+    check_refused(evostem("run", movie, "--truth", "t.csv", cwd=tmp_path), "t.csv: no such file", tmp_path)
