@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".unfinished-"  # what a killed process leaves behind begins so
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -18,7 +20,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     writers choose the format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{UNFINISHED}{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -32,3 +34,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in a folder and those below it."""
+    for leftover in folder.rglob(f"{UNFINISHED}*"):
+        leftover.unlink(missing_ok=True)

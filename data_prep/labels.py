@@ -24,6 +24,10 @@ COMPLETE_PER_CELL = 0.5
 RARE_SHARE = 0.1  # in a complete list, kinds rarer than this are taken for defects
 REGION_RADIUS = 0.75  # columns of one hole, a lattice period apart, close up at this radius
 
+# The lattice ends at the frame's edge, and what filters make of that reaches this far, in periods.
+FOURIER_BORDER = 1.25
+HOLE = "hole"  # the class of missing crystal; nobody needs to label it, see networks.augment
+
 # Automatic thresholds of the Fourier method, in robust standard deviations. Brighter is stricter:
 # adatoms stand out far, and noise alone should give no label.
 AUTO_DARKER, AUTO_BRIGHTER = 3.0, 4.5
@@ -201,7 +205,10 @@ def from_points(
 
 
 def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> LabelledFrame:
-    """Labels of one frame (y, x) by the Fourier method, as classes `darker` and `brighter`."""
+    """Labels of one frame (y, x) by the Fourier method, as classes `darker` and `brighter`.
+
+    The frame's border is left unlabelled.
+    """
     found = fourier_objects(frame, settings)
     left = residual(frame, settings.period_px)
     pixel = np.clip(np.round(found.positions).astype(int), 0, np.array(frame.shape) - 1)
@@ -211,12 +218,24 @@ def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> Labelle
     made_by = f"Fourier method, {settings.darker:g} darker" if settings.darker else "Fourier method"
     if settings.brighter:
         made_by += f", {settings.brighter:g} brighter (robust standard deviations)"
-    return from_objects(found, kinds, names, settings.period_px, made_by)
+    labels = from_objects(found, kinds, names, settings.period_px, made_by)
+    labels.class_map[~_central(frame.shape, settings.period_px)] = IGNORE
+    return labels
 
 
 def fourier_objects(frame: NDArray[np.generic], settings: FourierFilter) -> Objects:
-    """What the Fourier method finds in a frame (y, x)."""
-    return find_objects(departures(frame, settings), 1.0, settings.period_px)
+    """What the Fourier method finds in a frame (y, x), away from its border."""
+    beyond = departures(frame, settings)
+    beyond[~_central(frame.shape, settings.period_px)] = 0
+    return find_objects(beyond, 1.0, settings.period_px)
+
+
+def _central(shape: tuple[int, ...], period_px: float) -> NDArray[np.bool_]:
+    """The pixels (y, x) that the Fourier method can say something about."""
+    border = round(FOURIER_BORDER * period_px)
+    central = np.zeros(shape, bool)
+    central[border:-border, border:-border] = True
+    return central
 
 
 def save_labels(labels: LabelledFrame, frame: int, period_px: float, path: Path) -> None:

@@ -66,7 +66,9 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
     return Objects(np.concatenate([centres, points]), np.concatenate([heights, peak_heights]), regions)
 
 
-def _thick_parts(above: NDArray[np.bool_], parts: NDArray[np.integer], count: int, radius_px: float) -> NDArray[np.int64]:
+def _thick_parts(
+    above: NDArray[np.bool_], parts: NDArray[np.integer], count: int, radius_px: float
+) -> NDArray[np.int64]:
     """Numbers of the parts that hold a disk of this radius."""
     inside = parts[above]
     if np.bincount(inside, minlength=1).max(initial=0) < 2 * radius_px**2:

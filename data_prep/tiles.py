@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from data_prep.errors import InputError
 from data_prep.files import whole_file
-from data_prep.labels import IGNORE, LabelledFrame
+from data_prep.labels import HOLE, IGNORE, LabelledFrame
 
 SCHEMA_VERSION = 1
 VALIDATION_SHARE = 0.25
+DARK_PERCENTILE = 0.5
 TILE_SIZES = (64, 48, 32, 16)
 
 
@@ -25,7 +26,9 @@ class TileSet:
 
     `train` (tile, y, x) float32 and `train_labels` (tile, y, x) uint8 overlap by half a tile;
     `validation` (tile, y, x) and `validation_labels` do not overlap, and `validation_origins`
-    (tile, 2) say where in the frame each lies. Images are levelled by `normalise.local_contrast`.
+    (tile, 2) say where in the frame each lies. Images are levelled by `normalise.local_contrast`;
+    `dark_level` is the level of their darkest pixels (the half per cent). The class `hole` is always
+    among `class_names`.
     """
 
     train: NDArray[np.float32]
@@ -36,6 +39,7 @@ class TileSet:
     class_names: tuple[str, ...]
     period_px: float
     pixel_size_nm: float | None
+    dark_level: float
 
     @property
     def tile_px(self) -> int:
@@ -96,9 +100,10 @@ def cut_tiles(
         _cut(image, origins, side),
         _cut(labels.class_map, origins, side),
         origins,
-        labels.class_names,
+        labels.class_names if HOLE in labels.class_names else (*labels.class_names, HOLE),
         period_px,
         pixel_size_nm,
+        float(np.percentile(image, DARK_PERCENTILE)),
     )
 
 
@@ -139,6 +144,7 @@ def save_tiles(tiles: TileSet, provenance: dict[str, object], path: Path) -> Non
             schema_version=SCHEMA_VERSION,
             class_names=list(tiles.class_names),
             period_px=tiles.period_px,
+            dark_level=tiles.dark_level,
             ignore=IGNORE,
             normalisation="local_contrast",
             provenance=json.dumps(provenance),
@@ -163,4 +169,5 @@ def load_tiles(path: Path) -> TileSet:
             class_names=tuple(str(name) for name in stored.attrs["class_names"]),
             period_px=float(stored.attrs["period_px"]),
             pixel_size_nm=None if size is None else float(size),
+            dark_level=float(stored.attrs["dark_level"]),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,51 @@ CONTRAST = 0.2
 OFFSET = 0.25
 NOISE = 0.5
 BLUR = 0.5  # share of tiles that are blurred, at full strength
+
+
+# Holes are painted into this share of the tiles, as up to three disks, radii in lattice periods.
+HOLE_SHARE, HOLE_DISKS, HOLE_RADII = 0.3, 3, (1.0, 5.0)
+VACUUM_BELOW, VACUUM_NOISE = 1.0, 0.3  # how far vacuum lies below the darkest pixels, how noisy it is
+
+
+@dataclass(frozen=True)
+class Holes:
+    """What a hole looks like: the `level` of the darkest pixels, the lattice period, its class."""
+
+    level: float
+    period_px: float
+    kind: int
+
+
+def paint_holes(images: Tensor, labels: Tensor, holes: Holes, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Take the crystal away from parts of some tiles, and label them as holes.
+
+    A hole that grows later in a movie is in no labelled frame, and what a network makes of a
+    flat dark patch that it never saw is chance. But vacuum is known: dark, flat, with a little noise.
+    `images` (batch, 1, y, x), `labels` (batch, y, x) uint8; the same shapes come back.
+    """
+    batch, _, height, width = images.shape
+    device = images.device
+
+    def uniform(*shape: int, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(shape, generator=generator, device=device)
+
+    chosen = uniform(batch, 1, 1, low=0, high=1) < HOLE_SHARE
+    shortest, longest = (radius * holes.period_px for radius in HOLE_RADII)
+    radius = uniform(batch, HOLE_DISKS, 1, 1, low=shortest, high=longest)
+    # One disk anywhere; the others overlap it, so that holes are of many shapes.
+    centre = uniform(batch, 1, 2, low=0, high=1) * torch.tensor([height, width], device=device)
+    centre = centre + uniform(batch, HOLE_DISKS, 2, low=-1, high=1) * radius[:, :1, :, 0]
+    y = torch.arange(height, device=device).view(1, 1, -1, 1) - centre[..., 0].view(batch, -1, 1, 1)
+    x = torch.arange(width, device=device).view(1, 1, 1, -1) - centre[..., 1].view(batch, -1, 1, 1)
+    inside = (y**2 + x**2 < radius**2).any(1) & chosen
+    # The probe blurs the rim.
+    share = functional.avg_pool2d(inside[:, None].float(), 3, 1, 1, count_include_pad=False)
+    level = holes.level - uniform(batch, 1, 1, 1, low=0, high=VACUUM_BELOW)
+    noise = uniform(batch, 1, 1, 1, low=0, high=VACUUM_NOISE)
+    vacuum = level + noise * torch.randn(images.shape, generator=generator, device=device)
+    painted = torch.where(inside, torch.full_like(labels, holes.kind), labels)
+    return torch.lerp(images, vacuum, share), painted
 
 
 def augment(images: Tensor, labels: Tensor, strength: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from data_prep.labels import IGNORE
+from data_prep.labels import HOLE, IGNORE
 from data_prep.tiles import TileSet, load_tiles
-from networks.augment import augment
+from networks.augment import Holes, augment, paint_holes
 from networks.build import PixelNetwork, build
 from networks.metrics import pixel_scores
 from networks.space import NetworkSpec, Training
@@ -40,6 +40,12 @@ class TileTensors:
     def classes(self) -> int:
         """Number of classes, background included."""
         return len(self.tiles.class_names) + 1
+
+    @property
+    def holes(self) -> Holes:
+        """What holes are painted as."""
+        tiles = self.tiles
+        return Holes(tiles.dark_level, tiles.period_px, tiles.class_names.index(HOLE) + 1)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,8 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     model.train()
     for done in range(1, iterations + 1):
         chosen = torch.randint(len(data.train), (spec.training.batch_size,), generator=generator, device=device)
-        images, labels = augment(data.train[chosen], data.train_labels[chosen], spec.training.augmentation, generator)
+        pieces = paint_holes(data.train[chosen], data.train_labels[chosen], data.holes, generator)
+        images, labels = augment(*pieces, spec.training.augmentation, generator)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             logits = model(images.contiguous(memory_format=torch.channels_last))
         value = _loss(logits.float(), labels.long(), spec.training.loss, weight)

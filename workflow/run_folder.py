@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.errors import InputError
-from data_prep.files import whole_file
+from data_prep.files import remove_unfinished, whole_file
 from workflow.config import RunConfig
 
 # Where a run is computed does not change what comes out, so it may differ on resuming.
@@ -62,6 +62,9 @@ class RunFolder:
             except BlockingIOError:
                 raise InputError(f"{self.path}: another evostem is working in this folder; wait for it") from None
             self._check(config)
+            remove_unfinished(self.path)
+            with whole_file(self.environment) as temporary:
+                temporary.write_text(json.dumps(_environment(), indent=2) + "\n")
             yield
 
     def _check(self, config: RunConfig) -> None:
@@ -80,11 +83,9 @@ class RunFolder:
                     "give the same command to go on, or --name for a new run"
                 )
             return
-        if any(entry.name != ".lock" and entry.suffix != ".log" for entry in self.path.iterdir()):
-            strange = next(e.name for e in self.path.iterdir() if e.name != ".lock")
-            raise InputError(f"{self.path}: holds '{strange}' but no run; choose another name with --name")
-        with whole_file(self.environment) as temporary:
-            temporary.write_text(json.dumps(_environment(), indent=2) + "\n")
+        strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+        if strange:
+            raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")
         with whole_file(self.config) as temporary:
             temporary.write_text(to_toml(resolved))
 
