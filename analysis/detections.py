@@ -51,5 +51,5 @@ def choose_threshold(score: NDArray[np.float32], truth: LabelledFrame, period_px
     best = float(curve.max())
     error = np.sqrt(best * (1 - best) / max(1, len(truth.objects)))
     good = np.flatnonzero(curve >= best - error)
-    chosen = int(good[0] + round(PLATEAU_POSITION * (good[-1] - good[0])))
+    chosen = int(good[round(PLATEAU_POSITION * (len(good) - 1))])
     return float(THRESHOLDS[chosen]), float(curve[chosen])

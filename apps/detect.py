@@ -51,7 +51,7 @@ def _detect(target: Target, movie: Movie, number: int, detector: Detector, setti
     fourier = fourier_objects(frame, FourierFilter(period, settings.darker, settings.brighter))
     truth = truth_of(target, movie, number, period)
     scores = {}
-    if truth is not None:
+    if truth is not None and truth.labelled.any():
         for name, found in (("fourier", fourier), ("network", network.objects)):
             scores[name] = Score(match(found, truth, period).counts, pixel_accuracy(found, truth, period))
     return FrameResult(target.name, number, period, 1 - maps[0], network, fourier, scores)

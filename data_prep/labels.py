@@ -55,13 +55,17 @@ class LabelledFrame:
 
 @dataclass(frozen=True)
 class PointList:
-    """Columns read from a CSV: `frame` (n,), `positions` (n, 2) in px, `names` and `groups` (n)."""
+    """Columns read from a CSV: `frame` (n,), `positions` (n, 2) in px, `names` and `groups` (n).
+
+    `tells_frames`: whether the file has a frame column; without one all rows are of frame 0.
+    """
 
     path: Path
     frame: NDArray[np.int64]
     positions: NDArray[np.float64]
     names: tuple[str, ...]
     groups: tuple[str, ...]
+    tells_frames: bool = True
 
 
 def from_objects(
@@ -89,7 +93,7 @@ def read_points(path: Path, pixel_size_nm: float | None) -> PointList:
             reader = csv.DictReader(lines)
             columns = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = columns
-            rows = list(reader)
+            rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file (--labels and --truth take a CSV of labelled columns)") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -103,22 +107,23 @@ def read_points(path: Path, pixel_size_nm: float | None) -> PointList:
             raise InputError(f"{path}: positions are in nm, but the movie has no pixel size; give --pixel-size")
         scale = 1.0 / pixel_size_nm
     frames, points = [], []
-    for number, row in enumerate(rows, start=2):
+    for line, row in rows:
         try:
             points.append([float(row[name]) * scale for name in position])
             frames.append(int(row.get("frame") or 0))
         except (TypeError, ValueError):
-            raise InputError(f"{path}: line {number} has no number for {position[0]}, {position[1]} or frame") from None
-    positions = np.array(points)
-    if not np.isfinite(positions).all():
-        line = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0]) + 2
-        raise InputError(f"{path}: line {line} has a position that is not a finite number")
+            raise InputError(f"{path}: line {line} has no number for {position[0]}, {position[1]} or frame") from None
+        if not all(np.isfinite(points[-1])):
+            raise InputError(f"{path}: line {line} has a position that is not a finite number")
+        if not (row[named] or "").strip():
+            raise InputError(f"{path}: line {line} has no class in column '{named}'")
     return PointList(
         path,
         np.array(frames),
-        positions,
-        tuple(str(row[named]).strip() for row in rows),
-        tuple((row.get("object") or "") for row in rows),
+        np.array(points),
+        tuple(row[named].strip() for _, row in rows),
+        tuple((row.get("object") or "").strip() for _, row in rows),
+        "frame" in columns,
     )
 
 
@@ -195,6 +200,9 @@ def from_points(
     objects = Objects(np.array(positions).reshape(-1, 2), np.ones(len(positions)), regions)
     labels = from_objects(objects, np.array(kinds, np.int64), defects, period_px, f"points of {points.path.name}")
     if is_complete(points, shape, period_px):
+        if not here.any():
+            labels.class_map[:] = IGNORE  # not even one perfect column: nobody looked at this frame
+            return labels
         low, high = points.positions[here].min(axis=0), points.positions[here].max(axis=0)
         inside = np.zeros(shape, bool)
         inside[int(np.floor(low[0])) : int(np.ceil(high[0])) + 1, int(np.floor(low[1])) : int(np.ceil(high[1])) + 1] = (
@@ -225,9 +233,9 @@ def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> Labelle
 
 def fourier_objects(frame: NDArray[np.generic], settings: FourierFilter) -> Objects:
     """What the Fourier method finds in a frame (y, x), away from its border."""
-    beyond = departures(frame, settings)
-    beyond[~_central(frame.shape, settings.period_px)] = 0
-    return find_objects(beyond, 1.0, settings.period_px)
+    found = find_objects(departures(frame, settings), 1.0, settings.period_px)
+    at = np.round(found.positions).astype(int)
+    return found.keep(_central(frame.shape, settings.period_px)[at[:, 0], at[:, 1]])
 
 
 def _central(shape: tuple[int, ...], period_px: float) -> NDArray[np.bool_]:

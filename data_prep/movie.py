@@ -17,6 +17,7 @@ from data_prep.errors import InputError
 
 NM_PER = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "nm": 1.0, "a": 0.1, "å": 0.1}
 NM_PER |= {"angstrom": 0.1, "pm": 1e-3, "inch": 2.54e7}
+SECONDS_PER = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9, "min": 60.0}
 SMALLEST_SIDE_PX = 64
 TIFF_SUFFIXES = {".tif", ".tiff", ".btf"}
 HDF5_SUFFIXES = {".h5", ".hdf5", ".nxs"}
@@ -42,6 +43,8 @@ class Movie:
 
         Raises InputError if it cannot be read or holds no image.
         """
+        if not 0 <= index < self.frames:
+            raise InputError(f"{self.source}: has no frame {index}, it has {self.frames}")
         try:
             image = np.asarray(self.read(index), np.float32)
         except Exception as error:  # any reader's own failure on a damaged frame
@@ -114,12 +117,17 @@ def _open_tiff(path: Path, open_files: ExitStack) -> Movie:
     except tifffile.TiffFileError:
         raise InputError(f"{path}: is not a TIFF file, whatever its name says") from None
     series = tiff.series[0]
+    declared = (tiff.imagej_metadata or {}).get("images", 1)
+    if tiff.is_imagej and declared > np.prod(series.shape[:-2], dtype=int):
+        raise InputError(f"{path}: is cut off, it should hold {declared} images")
     frames, shape = _frames_and_shape(path, series.shape)
     size, interval = _tiff_scale(tiff)
     if frames == len(series.pages):
         return Movie(path, frames, shape, size, interval, lambda index: np.asarray(tiff.asarray(key=index)))
     # ImageJ writes a large stack as one page with the rest behind it.
-    stack = np.reshape(tifffile.memmap(path) if series.dataoffset is not None else series.asarray(), (frames, *shape))
+    stack = np.reshape(
+        tifffile.memmap(path, mode="r") if series.dataoffset is not None else series.asarray(), (frames, *shape)
+    )
     return Movie(path, frames, shape, size, interval, lambda index: stack[index])
 
 
@@ -132,7 +140,8 @@ def _tiff_scale(tiff: Any) -> tuple[float | None, float | None]:
         pixels = (ome[0] if isinstance(ome, list) else ome)["Pixels"]
         if "PhysicalSizeX" in pixels:
             size = _in_nm(float(pixels["PhysicalSizeX"]), str(pixels.get("PhysicalSizeXUnit", "µm")))
-            return size, float(pixels["TimeIncrement"]) if "TimeIncrement" in pixels else None
+            unit_s = SECONDS_PER.get(str(pixels.get("TimeIncrementUnit", "s")), 0.0)
+            return size, float(pixels.get("TimeIncrement", 0.0)) * unit_s or None
     tags = tiff.pages[0].tags
     resolution = tags["XResolution"].value if "XResolution" in tags else None
     per_unit = resolution[0] / resolution[1] if resolution and resolution[0] and resolution[1] else None
@@ -181,7 +190,9 @@ def _open_rosettasciio(path: Path) -> Movie:
     plugins = [plugin for plugin in IO_PLUGINS if suffix in (e.lower() for e in plugin["file_extensions"])]
     if not plugins:
         raise InputError(f"{path}: no reader for '.{suffix}' files; TIFF, HDF5, DM3, DM4, MRC, EMD and SER are read")
-    signals = importlib.import_module(plugins[0]["api"]).file_reader(str(path), lazy=True)
+    # Several readers may share a suffix: the one of the plainest name is the format's own (MRC, not MRCZ).
+    reader = min(plugins, key=lambda plugin: len(plugin["name"]))
+    signals = importlib.import_module(reader["api"]).file_reader(str(path), lazy=True)
     images = [signal for signal in signals if signal["data"].ndim in (2, 3)]
     if not images:
         raise InputError(f"{path}: holds no image or movie")

@@ -40,8 +40,8 @@ def _lattice_mask(image: FloatFrame, period_px: float) -> FloatFrame:
     variation = np.sqrt(ndimage.gaussian_filter((image - level) ** 2, sigma, mode="reflect"))
     flat = variation < FLAT_SHARE * np.median(variation)
     if flat.any():
-        flat = ndimage.distance_transform_edt(~flat) <= 2 * sigma
-    return (~flat).astype(np.float32)
+        flat = np.asarray(ndimage.distance_transform_edt(~flat)) <= 2 * sigma
+    return np.asarray(~flat, np.float32)
 
 
 def _mean_over(image: FloatFrame, mask: FloatFrame, sigma: float) -> FloatFrame:

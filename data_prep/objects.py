@@ -57,8 +57,10 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
     number = np.zeros(count + 1, np.int32)
     number[thick] = np.arange(1, len(thick) + 1)
     regions = number[parts]
-    side = 2 * round(PEAK_DISTANCE * period_px) + 1
-    peaks = (ndimage.maximum_filter(score, side) == score) & above & (regions == 0)
+    reach = int(PEAK_DISTANCE * period_px)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disk = y**2 + x**2 <= (PEAK_DISTANCE * period_px) ** 2
+    peaks = (ndimage.maximum_filter(score, footprint=disk) == score) & above & (regions == 0)
     # Equal neighbours are one peak.
     peak_parts, peak_count = ndimage.label(peaks, np.ones((3, 3)))
     centres, heights = _centres(score, regions, len(thick))

@@ -49,10 +49,11 @@ INTENSITY = {
 class MovieSettings:
     """What is simulated.
 
-    `size_px` is (rows, columns), `field_nm` the width of the frame, `dose` the mean count in a
-    tungsten column's centre pixel, shares are of the columns of that sublattice at the start,
-    `vacancies_per_frame` how many sulphur atoms the beam removes between two frames,
-    `contamination` the background at the last frame beside a tungsten column.
+    `size_px` is (rows, columns), `field_nm` the width of the frame, `dose` the counts per unit of
+    brightness (a lone tungsten column peaks at 0.71 of it), shares are of the columns of that
+    sublattice at the start, `vacancies_per_frame` how many sulphur atoms the beam removes between two
+    frames, in the frame and a little around it, `contamination` the background at the last frame
+    beside a tungsten column.
     """
 
     frames: int = 12

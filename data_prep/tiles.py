@@ -14,7 +14,7 @@ from data_prep.errors import InputError
 from data_prep.files import whole_file
 from data_prep.labels import HOLE, IGNORE, LabelledFrame
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VALIDATION_SHARE = 0.25
 DARK_PERCENTILE = 0.5
 TILE_SIZES = (64, 48, 32, 16)
@@ -94,9 +94,10 @@ def cut_tiles(
         )
     train_origins = _grid(training, side, side // 2)
     origins = _grid(validation, side, side)
+    train_labels = _cut(labels.class_map, train_origins, side)
     return TileSet(
         _cut(image, train_origins, side),
-        _cut(labels.class_map, train_origins, side),
+        train_labels,
         _cut(image, origins, side),
         _cut(labels.class_map, origins, side),
         origins,
@@ -125,7 +126,8 @@ def _strip(shape: tuple[int, ...], side: int, axis: int, *, at_end: bool) -> tup
 
 
 def _grid(region: Region, side: int, stride: int) -> NDArray[np.int64]:
-    starts = [np.arange(part.start, part.stop - side + 1, stride) for part in region]
+    # The last tile is flush with the region's end: it overlaps more, and nothing is left out.
+    starts = [np.unique([*range(part.start, part.stop - side + 1, stride), part.stop - side]) for part in region]
     return np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int64)
 
 

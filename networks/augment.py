@@ -19,7 +19,7 @@ BLUR = 0.5  # share of tiles that are blurred, at full strength
 
 
 # Holes are painted into this share of the tiles, as up to three disks, radii in lattice periods.
-HOLE_SHARE, HOLE_DISKS, HOLE_RADII = 0.3, 3, (1.0, 5.0)
+HOLE_SHARE, HOLE_DISKS, HOLE_RADII = 0.15, 3, (1.0, 4.0)
 VACUUM_BELOW, VACUUM_NOISE = 1.0, 0.3  # how far vacuum lies below the darkest pixels, how noisy it is
 
 

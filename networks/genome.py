@@ -174,7 +174,7 @@ def _repair_strides(layers: Sequence[Layer], limits: Limits) -> list[Layer]:
     for layer in layers:
         allowed = layer
         if not isinstance(allowed, FullyConnected):
-            if stride * allowed.stride > limits.stride:
+            if stride * allowed.stride > limits.stride or _window(allowed) < allowed.stride:
                 allowed = replace(allowed, stride=1)
             # An even window cannot be centred on a pixel: only where the size is halved too.
             if isinstance(allowed, Pool) and allowed.stride == 1 and allowed.side == 2:
@@ -182,6 +182,14 @@ def _repair_strides(layers: Sequence[Layer], limits: Limits) -> list[Layer]:
             stride *= allowed.stride
         kept.append(allowed)
     return kept
+
+
+def _window(layer: Convolution | Pool) -> int:
+    """The shorter side of a layer's window. Smaller than the stride, it would skip pixels unseen.
+
+    (A strided 1 x 1 convolution also crashes torch 2.13 on CPUs, in the backward pass.)
+    """
+    return layer.side if isinstance(layer, Pool) else min(layer.kernel_height, layer.kernel_width)
 
 
 def _repair_skips(layers: Sequence[Layer]) -> list[Layer]:
@@ -221,6 +229,7 @@ def _cheaper(layer: Layer) -> Layer:
         return layer
     if layer.kernels > space.KERNELS[0]:
         return replace(layer, kernels=max(k for k in space.KERNELS if k < layer.kernels))
-    if layer.kernel_height > 1:
+    least = 1 if layer.stride == 1 else 3
+    if layer.kernel_height > least:
         return replace(layer, kernel_height=layer.kernel_height - 2)
-    return replace(layer, kernel_width=max(1, layer.kernel_width - 2))
+    return replace(layer, kernel_width=max(least, layer.kernel_width - 2))

@@ -22,6 +22,7 @@ from networks.metrics import pixel_scores
 from networks.space import NetworkSpec, Training
 
 SGD_FACTOR = 10.0
+HOLE_WEIGHT = 0.2
 FOCUS = 2.0  # the exponent of Lin et al., "Focal loss for dense object detection", ICCV 2017
 VALIDATION_BATCH = 16
 
@@ -94,6 +95,8 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
     weight = torch.full((data.classes,), spec.training.defect_weight, device=device)
     weight[0] = 1.0
+    # Painted holes are large and easy: at full weight they would drown the single columns.
+    weight[data.holes.kind] = HOLE_WEIGHT
     started = time.perf_counter()
     done = 0
     model.train()
@@ -103,7 +106,7 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
         images, labels = augment(*pieces, spec.training.augmentation, generator)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             logits = model(images.contiguous(memory_format=torch.channels_last))
-        value = _loss(logits.float(), labels.long(), spec.training.loss, weight)
+        value = _loss(logits.float(), labels.long(), spec.training.loss, weight, data.holes.kind)
         if not math.isfinite(value.item()):
             return Trained(model, done, time.perf_counter() - started, {}, f"loss not finite at iteration {done}")
         optimiser.zero_grad(set_to_none=True)
@@ -146,7 +149,7 @@ def _optimiser(model: PixelNetwork, training: Training) -> torch.optim.Optimizer
     return torch.optim.AdamW(model.parameters(), lr=rate, betas=(training.momentum, 0.99), weight_decay=decay)
 
 
-def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor) -> Tensor:
+def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor, hole: int) -> Tensor:
     """Loss of logits (batch, class, y, x) against labels (batch, y, x), unlabelled pixels left out."""
     if kind == "focal":
         each = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="none")
@@ -155,8 +158,8 @@ def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor) -> Tensor:
     entropy = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)
     if kind == "cross_entropy":
         return entropy
-    # Soft Dice of defect against rest (Milletari et al., "V-Net", 3DV 2016), beside the entropy.
-    known = (labels != IGNORE).float()
+    # Soft Dice of defects other than holes (Milletari et al., "V-Net", 3DV 2016), beside the entropy.
+    known = ((labels != IGNORE) & (labels != hole)).float()
     defect = (1 - torch.softmax(logits, 1)[:, 0]) * known
     truth = (labels > 0).float() * known
     return entropy + 1 - (2 * (defect * truth).sum() + 1) / (defect.sum() + truth.sum() + 1)

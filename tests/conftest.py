@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 
 from data_prep.simulate import MovieSettings, simulate_movie
 
+mpl.use("Agg")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tmd_expert"
 
 

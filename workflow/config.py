@@ -62,8 +62,8 @@ class TrainingConfig(_Section):
     """The full training of the best networks; the better one on validation data is kept."""
 
     finalists: Count = 2
-    iterations: Count = 1000
-    seconds: Seconds = 120.0
+    iterations: Count = 900
+    seconds: Seconds = 100.0
 
 
 class SiteConfig(_Section):

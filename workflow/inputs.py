@@ -48,7 +48,9 @@ def targets_of(config: RunConfig) -> tuple[Target, ...]:
     for path, truth, is_source in wanted:
         with open_movie(path, config.pixel_size_nm, config.dataset) as movie:
             if truth is not None:
-                read_points(truth, movie.pixel_size_nm)
+                points = read_points(truth, movie.pixel_size_nm)
+                if movie.frames > 1 and not points.tells_frames:
+                    raise InputError(f"{truth}: has no column 'frame', and {path} has {movie.frames} frames")
             frames = tuple(i for i in range(movie.frames) if not (is_source and i == config.labels.frame))
         if frames:
             name = _name(path, {target.name for target in targets})

@@ -71,7 +71,13 @@ class Progress:
         from analysis.scores import precision_recall_f1
 
         for movie in dict.fromkeys(row.movie for row in rows):
-            table = Table(title=f"{movie}: detection on held-out frames", box=box.SIMPLE, pad_edge=False)
+            table = Table(
+                title=f"{movie}: detection on held-out frames",
+                box=box.SIMPLE_HEAD,
+                padding=(0, 1),
+                collapse_padding=True,
+                pad_edge=False,
+            )
             table.add_column("frame", justify="right")
             for method in ("Fourier", "network"):
                 for name in ("prec.", "recall", "F1", "pixels"):

@@ -22,6 +22,9 @@ def test_any_string_decodes_within_the_limits_and_comes_back(genome):
     assert sum(operations(spec.layers)) <= limits.operations
     assert any(isinstance(layer, Convolution) for layer in spec.layers)
     assert 1 <= len(spec.layers) <= SLOTS
+    for layer in spec.layers:
+        if isinstance(layer, Convolution):
+            assert min(layer.kernel_height, layer.kernel_width) >= layer.stride
     assert decode(encode(spec), limits) == spec
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, j
 
 from data_prep.labels import IGNORE
 from data_prep.tiles import TileSet, save_tiles
-from networks.augment import augment
+from networks.augment import Holes, augment, paint_holes
 from networks.build import build
 from networks.cost import training_flops, weights
 from networks.genome import decode, encode
@@ -130,3 +130,18 @@ def test_flops_and_weights_of_a_network_counted_by_hand():
 
 def test_tiles_are_read_once_per_worker(blob_tiles):
     assert tiles_on_device(blob_tiles, CPU) is tiles_on_device(Path(blob_tiles), CPU)
+
+
+def test_painted_holes_are_dark_flat_and_labelled_as_such():
+    generator = torch.Generator().manual_seed(3)
+    images = torch.randn(64, 1, 48, 56, generator=generator)
+    labels = torch.zeros(64, 48, 56, dtype=torch.uint8)
+    painted, kinds = paint_holes(images, labels, Holes(-3.0, 6.0, 2), generator)
+    hole = kinds == 2
+    share = hole.flatten(1).any(1).float().mean()
+    assert 0.02 < share < 0.4
+    assert set(kinds.unique().tolist()) == {0, 2}
+    inside = hole & (torch.nn.functional.avg_pool2d(hole[:, None].float(), 3, 1, 1)[:, 0] > 0.999)
+    assert painted[:, 0][inside].max() < -1.5
+    away = torch.nn.functional.max_pool2d(hole[:, None].float(), 3, 1, 1)[:, 0] == 0
+    assert torch.equal(painted[:, 0][away], images[:, 0][away])

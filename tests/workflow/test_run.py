@@ -158,3 +158,8 @@ def test_unusable_labels_and_settings_are_one_line_and_status_2(tiny_movie, tmp_
     check_refused(evostem("run", movie, "--config", "c.toml", cwd=tmp_path), "did you mean 'population'", tmp_path)
     check_refused(evostem("run", movie, "--apply", "b.tif", cwd=tmp_path), "b.tif: no such file", tmp_path)
     check_refused(evostem("run", movie, "--truth", "t.csv", cwd=tmp_path), "t.csv: no such file", tmp_path)
+
+
+def test_a_truth_without_frames_is_refused_for_a_movie_of_several(tiny_movie, tmp_path):
+    (tmp_path / "t.csv").write_text("y_px,x_px,site\n30,40,hole\n")
+    check_refused(evostem("run", tiny_movie[0], "--truth", "t.csv", cwd=tmp_path), "no column 'frame'", tmp_path)

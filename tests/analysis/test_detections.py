@@ -1,0 +1,108 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from analysis.detections import choose_threshold, defect_score, find_defects
+from data_prep.labels import LabelledFrame
+from data_prep.objects import Objects
+
+SHAPE = (100, 150)
+PERIOD_PX = 10.0
+Spots = Callable[..., NDArray[np.float64]]
+Truth = Callable[..., LabelledFrame]
+GRID = [(float(y), float(x)) for y in range(20, 90, 20) for x in range(20, 140, 20)]
+
+
+def class_maps(*defects: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Probabilities (class, y, x): the defect classes as given, the background the rest."""
+    return np.stack([1 - np.sum(defects, axis=0), *defects]).astype(np.float32)
+
+
+def test_each_defect_has_its_place_its_class_and_its_probability(spots: Spots) -> None:
+    first = spots(SHAPE, 3.0, {(20, 120): 0.9, (60, 40): 0.3})
+    second = spots(SHAPE, 3.0, {(60, 40): 0.5, (80, 90): 0.95, (30, 30): 0.2})
+    found = find_defects(class_maps(first, second), 0.5, PERIOD_PX)
+    by_place = {
+        tuple(place): (int(kind), score)
+        for place, kind, score in zip(
+            np.round(found.objects.positions).tolist(), found.kinds, found.objects.scores, strict=True
+        )
+    }
+    assert {place: kind for place, (kind, _) in by_place.items()} == {(20, 120): 1, (60, 40): 2, (80, 90): 2}
+    # Smoothing over 1.4 px lowers a peak 3 px wide by 9 / (9 + 1.96).
+    assert by_place[20, 120][1] == pytest.approx(0.9 * 9 / 10.96, abs=0.01)
+    assert by_place[60, 40][1] == pytest.approx(0.8 * 9 / 10.96, abs=0.01)
+
+
+def test_a_hole_is_one_defect_with_its_region() -> None:
+    defect = np.zeros(SHAPE)
+    defect[30:60, 70:120] = 0.9
+    found = find_defects(class_maps(0.2 * defect, 0.8 * defect), 0.5, PERIOD_PX)
+    assert found.objects.positions == pytest.approx(np.array([[44.5, 94.5]]))
+    assert found.kinds.tolist() == [2]
+    assert found.objects.extended().tolist() == [True]
+
+
+def test_no_defect_gives_no_kinds() -> None:
+    found = find_defects(class_maps(np.full(SHAPE, 0.1)), 0.5, PERIOD_PX)
+    assert len(found.objects) == len(found.kinds) == 0
+
+
+def test_a_lone_bright_pixel_is_smoothed_away() -> None:
+    defect = np.zeros(SHAPE)
+    defect[40, 80] = 1.0
+    score = defect_score(class_maps(defect), PERIOD_PX)
+    assert score.sum() == pytest.approx(1.0, rel=1e-3)
+    # The top of a normalised Gaussian of 1.4 px.
+    assert score[40, 80] == score.max() == pytest.approx(1 / (2 * np.pi * 1.4**2), rel=0.05)
+
+
+def logit(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
+
+
+def test_the_threshold_parts_true_from_false_peaks_nearer_to_the_true(spots: Spots, truth: Truth) -> None:
+    true, false = GRID[:12], GRID[12:]
+    score = spots(SHAPE, 2.0, dict.fromkeys(true, 0.9) | dict.fromkeys(false, 0.3)).astype(np.float32)
+    threshold, f1 = choose_threshold(score, truth(SHAPE, *true), PERIOD_PX)
+    assert f1 == 1.0
+    assert (logit(0.3) + logit(0.9)) / 2 < logit(threshold) < logit(0.9)
+
+
+def counted_by_hand(heights: dict[tuple[float, float], float], true: list[tuple[float, float]], least: float) -> float:
+    """F1 of calling every peak above `least` a defect; no two are near one another."""
+    found = {place for place, height in heights.items() if height > least}
+    return 2 * len(found & set(true)) / (len(found) + len(true))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_threshold_is_as_good_as_the_best_within_a_standard_error(spots: Spots, truth: Truth, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    true = GRID[::2]
+    heights = {place: float(rng.beta(*((5, 2) if place in true else (2, 5)))) for place in GRID}
+    score = spots(SHAPE, 1.5, heights).astype(np.float32)
+    threshold, f1 = choose_threshold(score, truth(SHAPE, *true), PERIOD_PX)
+    best = max(counted_by_hand(heights, true, least) for least in np.linspace(0.02, 0.99, 400))
+    assert f1 == pytest.approx(counted_by_hand(heights, true, threshold))
+    # The thresholds tried are coarse, so the best of them may be a little below the best of all.
+    assert f1 >= best - np.sqrt(best * (1 - best) / len(true)) - 0.03
+
+
+def test_with_nothing_to_find_a_threshold_is_given_all_the_same(spots: Spots, truth: Truth) -> None:
+    threshold, f1 = choose_threshold(spots(SHAPE, 2.0, {(50, 60): 0.8}).astype(np.float32), truth(SHAPE), PERIOD_PX)
+    assert 0 < threshold < 1
+    assert f1 == 0.0
+
+
+def test_the_threshold_is_never_in_a_dip_of_the_curve() -> None:
+    shape = (200, 300)
+    grid = [(y, x) for y in range(20, 190, 20) for x in range(20, 290, 20)]
+    score = np.zeros(shape, np.float32)
+    for place, height in zip(grid, [0.98] * 5 + [0.93] * 6 + [0.08] * 5, strict=False):
+        score[place] = height
+    objects = Objects(np.array(grid[:5] + grid[11:16], float), np.ones(10), np.zeros(shape, np.int32))
+    labels = LabelledFrame(np.zeros(shape, np.uint8), objects, np.ones(10, np.int64), ("v",), "hand")
+    best = 20 / 26
+    assert choose_threshold(score, labels, 10.0)[1] >= best - np.sqrt(best * (1 - best) / 10)
