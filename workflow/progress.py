@@ -26,9 +26,11 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.started = time.monotonic()
+        self._said = ""
 
     def say(self, text: str) -> None:
         """A line, with the time since the start."""
+        self._said = text
         log.info(text)
         self.console.print(f"[dim]{time.monotonic() - self.started:5.0f} s[/dim]  {text}", highlight=False)
 
@@ -50,7 +52,8 @@ class Progress:
             with self.console.status(view.line()) as status:
                 view.show = status.update
                 yield view
-        self.say(view.line())
+        if view.line() != self._said:
+            self.say(view.line())
 
     def _plain(self) -> Callable[[str], None]:
         last = time.monotonic()
