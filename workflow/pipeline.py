@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.results import load_results
 from analysis.target import Target
 from apps.detect import collect, detect_frames, draw_figures
 from apps.evaluate import EvaluationSettings
@@ -169,6 +170,7 @@ def _summarise(run: Run, figures: list[Path]) -> None:
     with closing(Journal(run.folder.journal)) as journal:
         evaluations = journal.evaluations()
         of_search = journal.evaluations(Evolution.stage)
+    found = [(r.error, 0 if r.network is None else len(r.network.objects)) for r in load_results(run.folder.maps)]
     summary = {
         "evaluations": {"evolution": len(of_search), "tuning": len(evaluations) - len(of_search)},
         "failed": sum(e.status is not Status.OK for e in evaluations),
@@ -177,6 +179,9 @@ def _summarise(run: Run, figures: list[Path]) -> None:
         "worker_utilisation": utilisation(of_search, run.workers),
         "training_flops": sum(e.flops_per_iteration * e.iterations for e in evaluations),
         "figures": [figure.name for figure in figures],
+        "frames": len(found),
+        "defects": sum(count for _, count in found),
+        "skipped": [error for error, _ in found if error],
     }
     with whole_file(run.folder.summary) as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n")

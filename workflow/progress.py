@@ -125,12 +125,12 @@ class CampaignView:
         done = len(self.evaluations)
         parts = [f"{self.name}: {done} of {self.budget} networks"]
         if self.evaluations:
-            parts.append(f"best validation error {1 - max(e.fitness for e in self.evaluations):.3f}")
+            parts.append(f"best error {1 - max(e.fitness for e in self.evaluations):.3f}")
         minutes = (time.monotonic() - self.started) / 60
         if self.new:
             rate = self.new / minutes
-            parts.append(f"{rate:.0f} a minute")
-            parts.append(f"workers {100 * utilisation(self.evaluations, self.workers):.0f} % busy")
+            parts.append(f"{rate:.0f}/min")
+            parts.append(f"{100 * utilisation(self.evaluations, self.workers):.0f} % busy")
             if done < self.budget:
                 parts.append(f"{(self.budget - done) / rate * 60:.0f} s left")
         failed = sum(e.status is not Status.OK for e in self.evaluations)

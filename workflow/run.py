@@ -76,4 +76,6 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
         )
         for figure in summary["figures"]:
             progress.say(f"figure: {folder.figures / figure}")
-        progress.say(f"every defect: {folder.defects}")
+        for reason in summary["skipped"]:
+            progress.say(f"skipped: {reason}")
+        progress.say(f"{summary['defects']} defects in {summary['frames']} frames: {folder.defects}")
