@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps.evaluate import EvaluationSettings, evaluate
@@ -95,8 +94,3 @@ def start_engine(config: Config) -> Iterator[Engine]:
 
     with parsl.load(config):
         yield Engine(parsl.python_app(run_task))
-
-
-def log_folder(run_folder: Path) -> Path:
-    """Where Parsl keeps its own logs."""
-    return run_folder / "parsl"

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_prep.errors import InputError
 from data_prep.files import whole_file
 from data_prep.fourier import FourierFilter, lattice_period
 from data_prep.labels import (
@@ -94,6 +93,5 @@ def make_tiles(source: Source, labels_file: Path, out: Path) -> Path:
 def stage_tiles(tiles: Path, node_local: str | None) -> str:
     """Copy the tile set to this node's own disk; returns its SHA-256, by which others find it."""
     digest = file_hash(tiles)
-    if stage(tiles, node_root(node_local), digest) == tiles and not tiles.exists():
-        raise InputError(f"{tiles}: vanished while it was staged")
+    stage(tiles, node_root(node_local), digest)
     return digest

@@ -44,8 +44,10 @@ class SvmTuning:
     def ask(self, index: int) -> Request:
         """The next set to evaluate."""
         rng = rng_of(self.seed, index)
-        blind = self._asked < self.random_sets
-        self._asked += 1
+        # After a resume, sets that the journal told of were asked for in an earlier life.
+        number = max(self._asked, len(self._sets))
+        self._asked = number + 1
+        blind = number < self.random_sets
         chosen, origin = (self._draw(1, rng)[0], "random") if blind else self._choose(rng)
         genome = self._start.copy()
         genome[self._genes] = chosen
@@ -57,10 +59,6 @@ class SvmTuning:
         genome = np.frombuffer(evaluation.request.genome, np.uint8)
         self._sets.append(genome[self._genes])
         self._fitness.append(evaluation.fitness)
-
-    def replayed(self, finished: int) -> None:
-        """After a resume: so many sets of this stage are evaluated already."""
-        self._asked = finished
 
     def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         return rng.integers(0, 256, size=(count, len(self._genes)), dtype=np.uint8)

@@ -16,7 +16,7 @@ from analysis.target import Target
 from apps.detect import collect, detect_frames, draw_figures
 from apps.evaluate import EvaluationSettings
 from apps.finish import Finalist, keep_best, train_finalist
-from apps.parsl_apps import Engine, log_folder, start_engine, value_of
+from apps.parsl_apps import Engine, start_engine, value_of
 from apps.prepare import Source, label_frame, make_tiles, stage_tiles, tune_baseline
 from data_prep.files import whole_file
 from data_prep.labels import load_labels
@@ -64,7 +64,7 @@ def run_pipeline(
     CampaignError where nearly all networks did.
     """
     workers = count_workers(config.site.workers)
-    with start_engine(local(log_folder(folder.path), config.site.workers)) as engine:
+    with start_engine(local(folder.parsl, config.site.workers)) as engine:
         run = Run(config, folder, source, targets, engine, workers, progress)
         labels, fourier, digest = _prepare(run)
         finalists = _search(run, digest)
@@ -108,7 +108,6 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         _campaign(run, "evolution", evolution, config.search.evaluations, evaluator, journal)
         best = max(journal.evaluations(evolution.stage), key=lambda e: e.fitness)
         tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
-        tuning.replayed(len(journal.evaluations(tuning.stage)))
         _campaign(run, "SVM tuning", tuning, config.tuning.evaluations, evaluator, journal)
         ranked = sorted(journal.evaluations(), key=lambda e: -e.fitness)[: config.training.finalists]
     return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]

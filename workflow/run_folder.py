@@ -41,6 +41,7 @@ class RunFolder:
         self.figures = self.path / "figures"
         self.summary = self.path / "summary.json"
         self.log = self.path / "evostem.log"
+        self.parsl = self.path / "parsl"
 
     @property
     def finished(self) -> bool:
