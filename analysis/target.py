@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from data_prep.labels import LabelledFrame, choose_defects, from_points, read_points
+from data_prep.labels import LabelledFrame, from_points, read_points
 from data_prep.movie import Movie
 
 
@@ -14,7 +14,7 @@ from data_prep.movie import Movie
 class Target:
     """Which frames of which movie, and the CSV with the truth, where it is known.
 
-    `defects` are the classes of the truth that count; those it does not have are passed over.
+    `defects` are the classes of the truth that count.
     """
 
     name: str
@@ -31,8 +31,7 @@ def truth_of(target: Target, movie: Movie, frame: int, period_px: float) -> Labe
     if target.truth is None:
         return None
     points = _points(target.truth, movie.pixel_size_nm)
-    asked = tuple(name for name in target.defects if name in points.names)
-    return from_points(points, frame, choose_defects(points, asked, movie.shape, period_px), movie.shape, period_px)
+    return from_points(points, frame, target.defects, movie.shape, period_px)
 
 
 _points = lru_cache(maxsize=4)(read_points)

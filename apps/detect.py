@@ -32,19 +32,28 @@ def detect_frames(target: Target, detector_file: Path, fourier_file: Path, out: 
     detector = load_detector(detector_file)
     settings = FourierFilter(**json.loads(fourier_file.read_text()))
     with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
-        results = (_detect(target, movie, number, detector, settings) for number in target.frames)
+        results = (_try_frame(target, movie, number, detector, settings) for number in target.frames)
         save_results(results, {"class_names": detector.class_names}, out)
     return out
+
+
+def _try_frame(target: Target, movie: Movie, number: int, detector: Detector, settings: FourierFilter) -> FrameResult:
+    """What is found in a frame, or why nothing could be: one bad frame must not end a run."""
+    try:
+        return _detect(target, movie, number, detector, settings)
+    except InputError as error:
+        return FrameResult(target.name, number, error=str(error))
+    except Exception as error:
+        return FrameResult(
+            target.name, number, error=f"{movie.source}: frame {number}: {type(error).__name__}: {error}"
+        )
 
 
 def _detect(target: Target, movie: Movie, number: int, detector: Detector, settings: FourierFilter) -> FrameResult:
     from analysis.detections import find_defects
     from analysis.inference import class_probabilities, scaled_period
 
-    try:
-        frame = movie.frame(number)
-    except InputError as error:
-        return FrameResult(target.name, number, error=str(error))
+    frame = movie.frame(number)
     period = scaled_period(detector, movie.pixel_size_nm)
     maps = class_probabilities(detector, frame, movie.pixel_size_nm)
     network = find_defects(maps, detector.threshold, period)

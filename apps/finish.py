@@ -26,6 +26,16 @@ class Finalist:
     evaluation: int
 
 
+def try_finalist(
+    finalist: Finalist, tiles: Path, labels: Path, iterations: int, seconds: float, out: Path
+) -> dict[str, Any]:
+    """`train_finalist`, with a `path` of None and the `reason` where it fails: the others may do better."""
+    try:
+        return train_finalist(finalist, tiles, labels, iterations, seconds, out)
+    except Exception as error:
+        return {"path": None, "fitness": 0.0, "detection_f1": 0.0, "reason": f"{type(error).__name__}: {error}"}
+
+
 def train_finalist(
     finalist: Finalist, tiles: Path, labels: Path, iterations: int, seconds: float, out: Path
 ) -> dict[str, Any]:

@@ -75,11 +75,10 @@ class Engine:
             record: Future[Evaluation] = Future()
 
             def finish(done: Future[Outcome]) -> None:
-                error = done.exception()
-                if error is not None:
+                try:
+                    record.set_result(Evaluation.from_plain(value_of(done)))
+                except Exception as error:  # a worker that was lost, or could not even begin
                     record.set_exception(error)
-                else:
-                    record.set_result(Evaluation.from_plain(done.result()["value"]))
 
             self.submit(evaluate, request, settings).add_done_callback(finish)
             return record

@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from analysis.target import Target, truth_of
 from data_prep.files import whole_file
 from data_prep.fourier import FourierFilter, lattice_period
 from data_prep.labels import (
     AUTO_BRIGHTER,
     AUTO_DARKER,
-    choose_defects,
     from_fourier,
     from_points,
     load_labels,
@@ -26,7 +26,10 @@ from data_prep.tiles import cut_tiles, save_tiles
 
 @dataclass(frozen=True)
 class Source:
-    """The movie to learn from: which frame, and the CSV with its labels, if people made them."""
+    """The movie to learn from: which frame, and the CSV with its labels, if people made them.
+
+    `defects` are the classes of that CSV that count.
+    """
 
     movie: Path
     frame: int
@@ -47,16 +50,15 @@ def label_frame(source: Source, out: Path) -> Path:
             labels = from_fourier(frame, FourierFilter(period, source.darker, source.brighter))
         else:
             points = read_points(source.points, movie.pixel_size_nm)
-            defects = choose_defects(points, source.defects, movie.shape, period)
-            labels = from_points(points, source.frame, defects, movie.shape, period)
+            labels = from_points(points, source.frame, source.defects, movie.shape, period)
     save_labels(labels, source.frame, period, out)
     return out
 
 
-def tune_baseline(source: Source, labels_file: Path, truth: Path | None, out: Path) -> Path:
+def tune_baseline(source: Source, labels_file: Path, target: Target | None, out: Path) -> Path:
     """Tune the Fourier filter on the labelled frame, to compare with; write its settings as JSON.
 
-    It is tuned on the truth of that frame where the truth is known, else on labels made by
+    It is tuned on the truth of that frame where `target`, the source's own movie, has it, else on labels made by
     people; with neither, it is the filter that made the labels.
     """
     from analysis.baseline import tune_fourier
@@ -64,12 +66,8 @@ def tune_baseline(source: Source, labels_file: Path, truth: Path | None, out: Pa
     labels, frame_number, period = load_labels(labels_file)
     with open_movie(source.movie, source.pixel_size_nm, source.dataset) as movie:
         frame = movie.frame(frame_number)
-        tuned_on = None
-        if truth is not None:
-            points = read_points(truth, movie.pixel_size_nm)
-            defects = choose_defects(points, source.defects, movie.shape, period)
-            tuned_on = from_points(points, frame_number, defects, movie.shape, period)
-        elif source.points is not None:
+        tuned_on = truth_of(target, movie, frame_number, period) if target else None
+        if tuned_on is None and source.points is not None:
             tuned_on = labels
     chosen = (
         tune_fourier(frame, tuned_on, period) if tuned_on else FourierFilter(period, source.darker, source.brighter)

@@ -59,7 +59,7 @@ def lattice_period(frame: NDArray[np.generic]) -> float:
     # Higher orders may be as bright as the first, the skirt of contamination never is.
     peaks = np.flatnonzero(contrast >= max(BRAGG_CONTRAST, 0.1 * contrast.max(initial=0.0)))
     if len(peaks) == 0:
-        raise InputError("no lattice found: the spectrum has no Bragg peaks; use labels made by hand (--labels)")
+        raise InputError("shows no lattice, its spectrum has no Bragg peaks; label a frame that does (labels.frame)")
     near = np.abs(frequency * size - peaks[0] - 1.0) <= 2.5
     bright = near & (power > 0.1 * power[near].max())
     return float(1.0 / np.average(frequency[bright], weights=power[bright]))

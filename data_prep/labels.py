@@ -21,6 +21,7 @@ CLASS_COLUMNS = ("site", "class", "label", "species", "type")
 POSITION_COLUMNS = (("y_px", "x_px"), ("y_nm", "x_nm"))
 # A list of columns is complete if it holds at least this many per unit cell of the lattice.
 COMPLETE_PER_CELL = 0.5
+MOST_CLASSES = 200  # class maps are of bytes
 RARE_SHARE = 0.1  # in a complete list, kinds rarer than this are taken for defects
 REGION_RADIUS = 0.75  # columns of one hole, a lattice period apart, close up at this radius
 
@@ -57,7 +58,7 @@ class LabelledFrame:
 class PointList:
     """Columns read from a CSV: `frame` (n,), `positions` (n, 2) in px, `names` and `groups` (n).
 
-    `tells_frames`: whether the file has a frame column; without one all rows are of frame 0.
+    `tells_frames`: whether the file has a frame column; without one all rows are of the frame asked for.
     """
 
     path: Path
@@ -110,7 +111,7 @@ def read_points(path: Path, pixel_size_nm: float | None) -> PointList:
     for line, row in rows:
         try:
             points.append([float(row[name]) * scale for name in position])
-            frames.append(int(row.get("frame") or 0))
+            frames.append(int(float(row.get("frame") or 0)))
         except (TypeError, ValueError):
             raise InputError(f"{path}: line {line} has no number for {position[0]}, {position[1]} or frame") from None
         if not all(np.isfinite(points[-1])):
@@ -148,6 +149,8 @@ def choose_defects(
     (under `RARE_SHARE`), and if it does not, all. Raises InputError for a class that is not there.
     """
     counts = Counter(points.names)
+    if len(counts) > MOST_CLASSES:
+        raise InputError(f"{points.path}: has {len(counts)} classes, at most {MOST_CLASSES} are possible")
     present = ", ".join(f"{name} ({count})" for name, count in counts.most_common())
     if asked:
         unknown = [name for name in asked if name not in counts]
@@ -169,6 +172,18 @@ def is_complete(points: PointList, shape: tuple[int, int], period_px: float) -> 
     return bool(per_frame >= COMPLETE_PER_CELL * shape[0] * shape[1] / cell)
 
 
+def check_positions(points: PointList, shape: tuple[int, int]) -> None:
+    """Raise InputError if a column of a point list lies outside its frame of `shape` (rows, columns)."""
+    inside = ((points.positions >= -0.5) & (points.positions <= np.array(shape) - 0.5)).all(axis=1)
+    if not inside.all():
+        first = int(np.flatnonzero(~inside)[0])
+        y, x = points.positions[first]
+        raise InputError(
+            f"{points.path}: a column at y = {y:.1f}, x = {x:.1f} px lies outside frame {points.frame[first]} "
+            f"of {shape[0]} x {shape[1]} px (rows x columns); are y and x exchanged?"
+        )
+
+
 def from_points(
     points: PointList, frame: int, defects: tuple[str, ...], shape: tuple[int, int], period_px: float
 ) -> LabelledFrame:
@@ -177,14 +192,8 @@ def from_points(
     If the list is complete, what lies outside the rectangle that its points span is unlabelled:
     labellers leave the edges out. Raises InputError for points outside the frame.
     """
-    here = points.frame == frame
-    outside = here & ~((points.positions >= -0.5) & (points.positions <= np.array(shape) - 0.5)).all(axis=1)
-    if outside.any():
-        y, x = points.positions[np.flatnonzero(outside)[0]]
-        raise InputError(
-            f"{points.path}: a column at y = {y:.1f}, x = {x:.1f} px lies outside frame {frame} "
-            f"of {shape[0]} x {shape[1]} px (rows x columns); are y and x exchanged?"
-        )
+    check_positions(points, shape)
+    here = points.frame == frame if points.tells_frames else np.ones(len(points.names), bool)
     chosen = [i for i in np.flatnonzero(here) if points.names[i] in defects]
     grouped = Counter(points.groups[i] for i in chosen if points.groups[i])
     single = [i for i in chosen if grouped[points.groups[i]] < 2]
@@ -203,11 +212,10 @@ def from_points(
         if not here.any():
             labels.class_map[:] = IGNORE  # not even one perfect column: nobody looked at this frame
             return labels
-        low, high = points.positions[here].min(axis=0), points.positions[here].max(axis=0)
+        low = np.maximum(np.floor(points.positions[here].min(axis=0)), 0).astype(int)
+        high = np.ceil(points.positions[here].max(axis=0)).astype(int)
         inside = np.zeros(shape, bool)
-        inside[int(np.floor(low[0])) : int(np.ceil(high[0])) + 1, int(np.floor(low[1])) : int(np.ceil(high[1])) + 1] = (
-            True
-        )
+        inside[low[0] : high[0] + 1, low[1] : high[1] + 1] = True
         labels.class_map[~inside] = IGNORE
     return labels
 

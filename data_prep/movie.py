@@ -104,6 +104,8 @@ def _in_nm(size: float, unit: str) -> float | None:
 def _frames_and_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, tuple[int, int]]:
     if len(shape) == 2:
         return 1, (shape[0], shape[1])
+    if len(shape) == 3 and shape[-1] in (3, 4):
+        raise InputError(f"{path}: is a colour picture; give the detector's own counts, or save it as grey")
     if len(shape) == 3:
         return shape[0], (shape[1], shape[2])
     raise InputError(f"{path}: has {len(shape)} axes {shape}; a movie has frame, y, x and an image y, x")

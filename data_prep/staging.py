@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -47,8 +47,9 @@ def stage(source: Path, root: Path, digest: str) -> Path:
 
 
 def unstage(source: Path, root: Path, digest: str) -> None:
-    """Remove this node's copy of `source`, if there is one."""
-    (root / f"{digest[:32]}{source.suffix}").unlink(missing_ok=True)
+    """Remove this node's copy of `source`, if there is one that we may remove."""
+    with suppress(OSError):
+        (root / f"{digest[:32]}{source.suffix}").unlink()
 
 
 @contextmanager

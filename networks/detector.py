@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from data_prep.errors import InputError
 from data_prep.files import whole_file
@@ -72,6 +73,13 @@ def load_detector(path: Path) -> Detector:
         raise InputError(f"{path}: is not a detector file, or a damaged one ({error})") from None
     if meta.get("format") != FORMAT:
         raise InputError(f"{path}: is not a detector that this evostem reads ('{FORMAT}')")
+    try:
+        return _assemble(meta, weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: is a damaged detector ({' '.join(str(error).split())[:120]})") from None
+
+
+def _assemble(meta: dict[str, Any], weights: dict[str, Tensor]) -> Detector:
     layers = tuple(LAYERS[layer.pop("kind")](**layer) for layer in meta["layers"])
     spec = NetworkSpec(layers, Training(**meta["training"]))
     model = build(spec, len(meta["class_names"]) + 1)

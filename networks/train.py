@@ -155,7 +155,10 @@ def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor, hole: int) 
         each = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="none")
         sure = torch.softmax(logits, 1).gather(1, labels.where(labels != IGNORE, 0)[:, None])[:, 0]
         return ((1 - sure) ** FOCUS * each).sum() / (labels != IGNORE).sum().clamp(min=1)
-    entropy = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)
+    each = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="none")
+    # As torch's own mean, but 0 and not NaN for a batch in which nothing is labelled.
+    weights = weight[labels.where(labels != IGNORE, 0)] * (labels != IGNORE)
+    entropy = each.sum() / weights.sum().clamp(min=1.0)
     if kind == "cross_entropy":
         return entropy
     # Soft Dice of defects other than holes (Milletari et al., "V-Net", 3DV 2016), beside the entropy.

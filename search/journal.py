@@ -20,13 +20,14 @@ CREATE TABLE IF NOT EXISTS evaluations (
     record TEXT NOT NULL          -- the whole record, JSON
 )
 """
+LOCK_PATIENCE_S = 300.0  # how long to wait for somebody else's reading
 
 
 class Journal:
-    """One writer appends; anyone may read while it does."""
+    """One writer appends; others may read. A reader that takes long holds the writer up, not back."""
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path)
+        self._database = sqlite3.connect(path, timeout=LOCK_PATIENCE_S)
         try:
             # A rollback journal works on shared file systems, where write-ahead logs do not.
             self._database.execute("PRAGMA journal_mode = DELETE")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +25,15 @@ def count_gpus() -> int:
 
 
 def count_workers(asked: int | None) -> int:
-    """Workers that `local` starts: as asked, else one per GPU, else one per core we may use."""
-    return asked or count_gpus() or len(os.sched_getaffinity(0))
+    """Workers that `local` starts: as asked, else one per GPU, else one per core we may use.
+
+    Where there are GPUs there are no more workers than GPUs, as each is pinned to its own.
+    """
+    gpus = count_gpus()
+    if gpus:
+        return min(asked or gpus, gpus)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return asked or cores
 
 
 def retry_cost(error: Exception, _record: TaskRecord) -> float:
@@ -49,6 +58,10 @@ def local(log_folder: Path, workers: int | None = None) -> Config:
     if scripts not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
     gpus = count_gpus()
+    if shlex.quote(str(log_folder)) != str(log_folder):
+        # Parsl writes its folder into shell commands as it is: a space in it and no worker ever starts.
+        log_folder = Path(tempfile.mkdtemp(prefix="evostem-parsl-"))
+    guard = f"{shlex.quote(sys.executable)} -m site_configs.guard {os.getpid()} {RESTARTS}"
     executor = HighThroughputExecutor(
         label="local",
         address="127.0.0.1",  # unset, Parsl asks outside services for an address
@@ -62,7 +75,7 @@ def local(log_folder: Path, workers: int | None = None) -> Config:
         poll_period=100,
         encrypted=True,
         interchange_launch_cmd=_interchange(),
-        launch_cmd=f"{sys.executable} -m site_configs.guard {os.getpid()} {RESTARTS} {DEFAULT_LAUNCH_CMD}",
+        launch_cmd=f"{guard} {DEFAULT_LAUNCH_CMD}",
         provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
     )
     return Config(

@@ -67,16 +67,24 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the movie and of the run.")] = 0,
 ) -> None:
     """Simulate a movie of doped WS2 with a growing hole, and run on it."""
+    from data_prep.errors import InputError
     from data_prep.simulate import MovieSettings, simulate_movie
     from workflow.run import start
 
     folder = runs / f"{name}_movie"
     movie, truth = folder / f"ws2_seed{seed}.tif", folder / f"ws2_seed{seed}_truth.csv"
-    if not (movie.exists() and truth.exists()):
+
+    def simulate() -> None:
+        if movie.exists() and truth.exists():
+            return
         typer.echo(f"simulating a movie of doped WS2: {movie}")
-        simulate_movie(movie, truth, MovieSettings(seed=seed))
+        try:
+            simulate_movie(movie, truth, MovieSettings(seed=seed))
+        except OSError as error:
+            raise InputError(f"{folder}: cannot hold the movie ({error.strerror}); see --runs") from None
+
     options = {"movie": str(movie), "truth": [str(truth)], "seed": seed, "site": {"workers": workers}}
-    sys.exit(start(config, options, runs / name))
+    sys.exit(start(config, options, runs / name, simulate))
 
 
 def main() -> None:

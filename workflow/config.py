@@ -19,7 +19,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LabelsConfig(_Section):
@@ -69,7 +69,6 @@ class TrainingConfig(_Section):
 class SiteConfig(_Section):
     """Where the workers are. `node_local` is a folder on each node's own disk."""
 
-    name: Annotated[str, Field(pattern="^local$")] = "local"
     workers: Count | None = None
     node_local: str | None = None
 
@@ -116,7 +115,7 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
-        raise InputError(_explain(error, str(file) if file else "options")) from None
+        raise InputError(_explain(error, file, options)) from None
     return config
 
 
@@ -142,9 +141,13 @@ def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(error: ValidationError, source: str) -> str:
-    """The first thing that is wrong, as one line."""
+def _explain(error: ValidationError, file: Path | None, options: dict[str, Any]) -> str:
+    """The first thing that is wrong, as one line that says whether file or command line are to blame."""
     first = error.errors()[0]
+    given: Any = options
+    for part in first["loc"]:
+        given = given.get(part) if isinstance(given, dict) else given
+    source = "command line" if file is None or (given not in (None, {}, [], ()) and first["loc"]) else str(file)
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         section: Any = RunConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +15,14 @@ from analysis.results import load_results
 from analysis.target import Target
 from apps.detect import collect, detect_frames, draw_figures
 from apps.evaluate import EvaluationSettings
-from apps.finish import Finalist, keep_best, train_finalist
+from apps.finish import Finalist, keep_best, try_finalist
 from apps.parsl_apps import Engine, start_engine, value_of
 from apps.prepare import Source, label_frame, make_tiles, stage_tiles, tune_baseline
 from data_prep.files import whole_file
 from data_prep.labels import load_labels
 from data_prep.staging import node_root, unstage
+from networks.genome import decode
+from networks.space import Limits
 from search.campaign import Strategy, run_campaign, utilisation
 from search.evaluation import Evaluator, Status
 from search.evolution import Evolution
@@ -68,7 +70,8 @@ def run_pipeline(
         run = Run(config, folder, source, targets, engine, workers, progress)
         labels, fourier, digest = _prepare(run)
         finalists = _search(run, digest)
-        figures = _apply(run, labels, fourier, finalists)
+        _train(run, labels, finalists)
+        figures = _apply(run, fourier)
         unstage(folder.tiles, node_root(config.site.node_local), digest)
         _summarise(run, figures)
 
@@ -76,11 +79,11 @@ def run_pipeline(
 def _prepare(run: Run) -> tuple[Pending, Pending, str]:
     """Label the frame, cut and stage the tiles, tune the filter to compare with."""
     folder, source = run.folder, run.source
-    truth = next((t.truth for t in run.targets if t.movie == source.movie), None)
+    own = next((target for target in run.targets if target.movie == source.movie), None)
     labels = run.stage(folder.labels, label_frame, source, folder.labels)
     tiles = run.stage(folder.tiles, make_tiles, source, labels, folder.tiles)
     staged = run.engine.submit(stage_tiles, tiles, run.config.site.node_local)
-    fourier = run.stage(folder.fourier, tune_baseline, source, labels, truth, folder.fourier)
+    fourier = run.stage(folder.fourier, tune_baseline, source, labels, own, folder.fourier)
     with run.progress.waiting("starting workers, labelling, cutting tiles"):
         digest = str(value_of(staged))
     labelled, frame, period = load_labels(folder.labels)
@@ -110,35 +113,39 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
         _campaign(run, "SVM tuning", tuning, config.tuning.evaluations, evaluator, journal)
         ranked = sorted(journal.evaluations(), key=lambda e: -e.fitness)[: config.training.finalists]
+    run.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
     return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]
 
 
-def _apply(run: Run, labels: Pending, fourier: Pending, finalists: list[Finalist]) -> list[Path]:
-    """Train the finalists in full, keep the better, find defects everywhere, draw; returns the figures."""
+def _train(run: Run, labels: Pending, finalists: list[Finalist]) -> None:
+    """Train the finalists in full, side by side, and keep the better as the detector."""
     folder, training = run.folder, run.config.training
-    detector: Pending = folder.detector
-    if not folder.detector.exists():
-        trained = [
-            run.engine.submit(
-                train_finalist, finalist, folder.tiles, labels, training.iterations, training.seconds, out
-            )
-            for finalist in finalists
-            if (out := folder.finalists / f"network_{finalist.evaluation}.safetensors")
-        ]
-        detector = run.engine.submit(keep_best, folder.detector, *trained)
+    if folder.detector.exists():
+        return
+    running = []
+    for finalist in finalists:
+        out = folder.finalists / f"network_{finalist.evaluation}.safetensors"
+        arguments = (finalist, folder.tiles, labels, training.iterations, training.seconds, out)
+        running.append(run.engine.submit(try_finalist, *arguments))
+    with run.progress.waiting(f"training the best {len(finalists)} networks in full"):
+        # A finalist that took its worker along is out; the others count.
+        wait(running)
+        trained = [value_of(future) for future in running if future.exception() is None]
+        value_of(run.engine.submit(keep_best, folder.detector, *trained))
+    run.progress.say(f"detector trained: {folder.detector}")
+
+
+def _apply(run: Run, fourier: Pending) -> list[Path]:
+    """Find defects in all other frames and draw; returns the figures."""
+    folder = run.folder
     maps: Pending = folder.maps
     if not folder.maps.exists():
-        parts = [
-            run.stage(part, detect_frames, chunk, detector, fourier, part)
-            for chunk in _chunks(run.targets)
-            if (part := folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5")
-        ]
+        parts = []
+        for chunk in _chunks(run.targets):
+            part = folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5"
+            parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
     figures = run.engine.submit(draw_figures, folder.path, run.targets, run.config.search.population, run.workers, maps)
-    with run.progress.waiting(f"training the best {len(finalists)} networks in full"):
-        if isinstance(detector, Future):
-            value_of(detector)
-    run.progress.say(f"detector trained: {folder.detector}")
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
         drawn: list[Path] = value_of(figures)
     for temporary in (folder.parts, folder.finalists):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from search.campaign import utilisation
 from search.evaluation import Evaluation, Status
 
@@ -32,7 +34,7 @@ class Progress:
         """A line, with the time since the start."""
         self._said = text
         log.info(text)
-        self.console.print(f"[dim]{time.monotonic() - self.started:5.0f} s[/dim]  {text}", highlight=False)
+        self.console.print(Text.assemble((f"{time.monotonic() - self.started:5.0f} s  ", "dim"), text))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:

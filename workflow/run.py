@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,20 @@ from workflow.run_folder import RunFolder
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 
-def start(config_file: Path | None, options: dict[str, Any], path: Path) -> int:
+def start(
+    config_file: Path | None, options: dict[str, Any], path: Path, prepare: Callable[[], None] | None = None
+) -> int:
     """Run, or go on with, the run in folder `path`; returns the exit status.
 
-    0 finished, 1 failed while running, 2 unusable input, 130 interrupted.
+    `prepare` is called once the settings are known to be good. The status is 0 if finished, 1 if it
+    failed while running, 2 for unusable input, 130 if interrupted.
     """
     console = Console(soft_wrap=True)
     folder = RunFolder(path)
     try:
         config = load_config(config_file, options)
+        if prepare is not None:
+            prepare()
         _run(config, folder, Progress(console))
     except InputError as error:
         print(f"evostem: {' '.join(str(error).split())}", file=sys.stderr)
@@ -46,7 +52,8 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
     from workflow.inputs import source_of, targets_of
     from workflow.pipeline import run_pipeline
 
-    source, targets = source_of(config), targets_of(config)
+    source = source_of(config)
+    targets = targets_of(config, source)
     with folder.claimed(config):
         if folder.finished:
             progress.say(f"{folder.path} is finished; --name gives a new run another folder")

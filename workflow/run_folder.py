@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from data_prep.errors import InputError
 from data_prep.files import remove_unfinished, whole_file
-from workflow.config import RunConfig
+from workflow.config import RunConfig, load_config
 
 # Where a run is computed does not change what comes out, so it may differ on resuming.
 FREE_TO_CHANGE = ("site",)
@@ -54,39 +54,47 @@ class RunFolder:
 
         Raises InputError if another driver holds it, or if it was begun with other settings.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path}: is a file; choose another name with --name")
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
+        with self._opened() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(f"{self.path}: another evostem is working in this folder; wait for it") from None
             self._check(config)
             remove_unfinished(self.path)
-            with whole_file(self.environment) as temporary:
-                temporary.write_text(json.dumps(_environment(), indent=2) + "\n")
+            if not self.finished:
+                with whole_file(self.environment) as temporary:
+                    temporary.write_text(json.dumps(_environment(), indent=2) + "\n")
             yield
+
+    def _opened(self) -> TextIO:
+        """The lock file of a folder that is new, or holds a run."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+            if strange and not self.config.exists():
+                raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")
+            return (self.path / ".lock").open("a")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot hold a run ({error.strerror}); see --name and --runs") from None
 
     def _check(self, config: RunConfig) -> None:
         resolved = json.loads(config.model_dump_json())
         if self.config.exists():
-            import tomllib
-
-            before = json.loads(RunConfig.model_validate(tomllib.loads(self.config.read_text())).model_dump_json())
+            before = json.loads(load_config(self.config, {}).model_dump_json())
             changed = _difference(
                 {k: v for k, v in before.items() if k not in FREE_TO_CHANGE},
                 {k: v for k, v in resolved.items() if k not in FREE_TO_CHANGE},
             )
-            if changed:
+            if not changed:
+                return
+            if self.journal.exists():
                 raise InputError(
                     f"{self.path}: was begun with other settings ({changed}); "
                     "give the same command to go on, or --name for a new run"
                 )
-            return
-        strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
-        if strange:
-            raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")
+            # Nothing was evaluated yet: what little there is belongs to settings that were put right.
+            for stage in (self.labels, self.fourier, self.tiles):
+                stage.unlink(missing_ok=True)
         with whole_file(self.config) as temporary:
             temporary.write_text(to_toml(resolved))
 

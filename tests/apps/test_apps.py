@@ -2,14 +2,16 @@
 
 import signal
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
+from analysis.target import Target
 from apps.evaluate import EvaluationSettings, evaluate
-from apps.finish import keep_best
+from apps.finish import Finalist, keep_best, try_finalist
 from apps.limits import TimeLimitError, time_limit
-from apps.parsl_apps import run_task
+from apps.parsl_apps import Engine, StageError, run_task
 from apps.prepare import Source, label_frame, make_tiles, stage_tiles, tune_baseline
 from networks.genome import encode
 from networks.space import sample
@@ -79,7 +81,6 @@ def test_a_hanging_evaluation_is_given_up(settings, monkeypatch):
     hurried = EvaluationSettings(**{**vars(settings), "limit_s": 0.3})
     evaluation = Evaluation.from_plain(evaluate(request_for(GENOME), hurried))
     assert evaluation.status is Status.TIMED_OUT
-    assert evaluation.ended - evaluation.started < 20
 
 
 def test_the_limit_leaves_no_alarm_behind():
@@ -119,7 +120,9 @@ def test_the_baseline_is_tuned_on_the_truth_where_there_is_one(prepared, tiny_mo
     import json
 
     source, labels = prepared[:2]
-    tuned = json.loads(tune_baseline(source, labels, tiny_movie[1], tmp_path / "a.json").read_text())
+    defects = ("molybdenum", "sulphur_vacancy", "sulphur_pair_vacancy", "hole")
+    target = Target("tiny", source.movie, (1,), tiny_movie[1], defects, None, None)
+    tuned = json.loads(tune_baseline(source, labels, target, tmp_path / "a.json").read_text())
     plain = json.loads(tune_baseline(source, labels, None, tmp_path / "b.json").read_text())
     assert plain["darker"] == source.darker
     assert plain["brighter"] == source.brighter
@@ -138,3 +141,20 @@ def test_the_better_finalist_is_kept(tmp_path):
     assert keep_best(tmp_path / "out", *results).read_bytes() == b"better"
     with pytest.raises(RuntimeError, match="not finite"):
         keep_best(tmp_path / "none", results[1])
+
+
+def test_a_finalist_that_cannot_be_trained_is_out_and_says_why(prepared, tmp_path):
+    _, labels, tiles, _ = prepared
+    result = try_finalist(Finalist(b"short", 0, 3), tiles, labels, 5, 5.0, tmp_path / "out")
+    assert result["path"] is None
+    assert "bytes" in result["reason"]
+
+
+def test_a_worker_that_cannot_even_begin_is_an_error_of_its_future(settings):
+    def broken_app(*_arguments):
+        future = Future()
+        future.set_result({"evostem_outcome": "failure", "message": "no module named torch", "traceback": ""})
+        return future
+
+    record = Engine(broken_app).evaluator(settings)(request_for(GENOME))
+    assert isinstance(record.exception(timeout=5), StageError)

@@ -158,8 +158,10 @@ def test_each_defect_of_the_frame_is_a_disk_of_its_class(table: Table) -> None:
 
 
 def test_a_frame_without_points_in_a_list_of_defects_has_none(table: Table) -> None:
-    labels = from_points(read_points(table("y_px,x_px,site\n10,20,a\n"), None), 3, ("a",), SHAPE, PERIOD_PX)
-    assert len(labels.objects) == 0
+    points = read_points(table("frame,y_px,x_px,site\n0,10,20,a\n"), None)
+    assert [len(from_points(points, frame, ("a",), SHAPE, PERIOD_PX).objects) for frame in (0, 3)] == [1, 0]
+    without = read_points(table("y_px,x_px,site\n10,20,a\n"), None)  # rows of whatever frame is meant
+    assert [len(from_points(without, frame, ("a",), SHAPE, PERIOD_PX).objects) for frame in (0, 3)] == [1, 1]
     assert (labels.class_map == 0).all()
 
 
@@ -300,3 +302,11 @@ def test_a_mark_in_the_border_leaves_no_label_beside_it(
     frame -= 4 * spot(shape, (60, 4), 3.0) + 4 * spot(shape, (60, 80), 3.0)
     (position,) = from_fourier(frame, FourierFilter(8.0, 9.0, 9.0)).objects.positions
     np.testing.assert_allclose(position, (60, 80), atol=1)
+
+
+def test_a_column_just_above_the_first_row_does_not_unlabel_the_frame() -> None:
+    places = np.array([(y - 0.3, float(x)) for y in range(0, 80, 8) for x in range(10, 130, 8)])
+    names = ("v",) + ("m",) * (len(places) - 1)
+    points = PointList(Path("p.csv"), np.zeros(len(places), np.int64), places, names, ("",) * len(places))
+    labelled = from_points(points, 0, ("v",), (80, 130), 8.0).labelled
+    assert labelled[0:70, 12:120].all()

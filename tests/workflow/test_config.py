@@ -30,7 +30,8 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("[search]\npopulation = 'many'", "'search.population'"),
         ("[search\n", "is not a TOML file"),
         ("pixel_size_nm = -1", "'pixel_size_nm'"),
-        ("[site]\nname = 'moon'", "'site.name'"),
+        ("[site]\nname = 'moon'", "unknown key 'site.name'"),
+        ("[search]\nseconds = inf", "'search.seconds'"),
         ("apply = ['a.tif', 'b.tif']\ntruth = ['a.csv']", "1 truth files for 2 movies"),
     ],
 )
@@ -41,6 +42,12 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, text, said):
     assert said in str(error.value)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_command_line_is_blamed_for_what_it_says(tmp_path):
+    file = write(tmp_path / "c.toml", "seed = 3")
+    with pytest.raises(InputError, match=r"^command line: 'site\.workers'"):
+        load_config(file, {"movie": "m.tif", "site": {"workers": 0}})
 
 
 def test_a_missing_config_is_named(tmp_path):
@@ -62,7 +69,7 @@ def test_a_folder_goes_on_only_with_the_same_settings(tmp_path):
     folder = RunFolder(tmp_path / "run")
     config = load_config(None, {"movie": "m.tif"})
     with folder.claimed(config):
-        pass
+        folder.journal.touch()
     with folder.claimed(load_config(None, {"movie": "m.tif", "site": {"workers": 3}})):
         pass  # where it is computed may change
     with pytest.raises(InputError, match=r"search\.population: 12 -> 5"):
@@ -80,3 +87,48 @@ def test_one_driver_at_a_time(tmp_path):
     config = load_config(None, {"movie": "m.tif"})
     with RunFolder(tmp_path / "run").claimed(config), pytest.raises(InputError, match="another evostem"):
         RunFolder(tmp_path / "run").claimed(config).__enter__()
+
+
+def test_settings_can_be_put_right_until_a_network_was_evaluated(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claimed(load_config(None, {"movie": "m.tif"})):
+        folder.labels.touch()
+    other = load_config(None, {"movie": "m.tif", "labels": {"frame": 2}})
+    with folder.claimed(other):
+        assert not folder.labels.exists()
+    assert load_config(folder.config, {}) == other
+
+
+def test_a_stranger_s_folder_is_not_touched(tmp_path):
+    (tmp_path / ".lock").write_text("precious")
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError):
+        RunFolder(tmp_path).claimed(load_config(None, {"movie": "m.tif"})).__enter__()
+    assert (tmp_path / ".lock").read_text() == "precious"
+
+
+def test_a_place_that_cannot_hold_a_run_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot hold a run"):
+        RunFolder(tmp_path / "file" / "run").claimed(load_config(None, {"movie": "m.tif"})).__enter__()
+
+
+def test_a_damaged_config_in_the_folder_is_named(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    config = load_config(None, {"movie": "m.tif"})
+    with folder.claimed(config):
+        pass
+    folder.config.write_text("movie = 'm.tif'\ncolour = 3\n")
+    with pytest.raises(InputError, match=r"config\.toml: unknown key 'colour'"):
+        folder.claimed(config).__enter__()
+
+
+def test_a_finished_run_keeps_its_environment(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    config = load_config(None, {"movie": "m.tif"})
+    with folder.claimed(config):
+        folder.summary.write_text("{}")
+        folder.environment.write_text("as it was")
+    with folder.claimed(config):
+        pass
+    assert folder.environment.read_text() == "as it was"

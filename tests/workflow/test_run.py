@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -10,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 EVOSTEM = str(Path(sys.executable).with_name("evostem"))
 CONFIG = """
@@ -42,16 +43,15 @@ def recorded(journal):
         database.close()
 
 
-def children_of(folder):
-    """Processes of a run that are still there: their command lines name its folder."""
+def children_of(cwd):
+    """Processes of a run that are still there: all of them work in the folder it was started in."""
     alive = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if (entry / "cwd").readlink() == cwd:
+                alive.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
-            continue
-        if str(folder) in command and int(entry.name) != os.getpid():
-            alive.append(command)
+            continue  # gone already, or a zombie
     return alive
 
 
@@ -60,8 +60,8 @@ def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path):
     movie, truth = tiny_movie
     config = tmp_path / "small.toml"
     config.write_text(CONFIG)
-    command = ["run", movie, "--truth", truth, "--config", config, "--name", "r", "--workers", "2"]
-    folder = tmp_path / "runs" / "r"
+    command = ["run", movie, "--truth", truth, "--config", config, "--name", "r", "--runs", "my runs", "--workers", "2"]
+    folder = tmp_path / "my runs" / "r"  # a space must not matter
     journal = folder / "journal.sqlite"
     before = {}
     for wanted, sign, status in ((2, signal.SIGKILL, -signal.SIGKILL), (4, signal.SIGINT, 130)):
@@ -81,9 +81,9 @@ def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path):
         assert before.items() <= now.items()
         before = now
         deadline = time.monotonic() + 30
-        while children_of(folder) and time.monotonic() < deadline:
+        while children_of(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert children_of(folder) == []
+        assert children_of(tmp_path) == []
 
     done = evostem(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -110,7 +110,7 @@ def check_finished(folder, output):
     assert {"detector.safetensors", "maps.h5", "defects.csv", "scores.csv", "summary.json"} <= {
         path.name for path in folder.iterdir()
     }
-    assert not list(folder.glob("parts")) + list(folder.glob(".*tmp*"))
+    assert not list(folder.glob("parts")) + list(folder.rglob(".unfinished-*"))
     figures = sorted(path.name for path in (folder / "figures").iterdir())
     assert figures == ["defect_maps_tiny.png", "search_history.png", "worker_timeline.png"]
     with (folder / "scores.csv").open() as lines:
@@ -163,3 +163,30 @@ def test_unusable_labels_and_settings_are_one_line_and_status_2(tiny_movie, tmp_
 def test_a_truth_without_frames_is_refused_for_a_movie_of_several(tiny_movie, tmp_path):
     (tmp_path / "t.csv").write_text("y_px,x_px,site\n30,40,hole\n")
     check_refused(evostem("run", tiny_movie[0], "--truth", "t.csv", cwd=tmp_path), "no column 'frame'", tmp_path)
+
+
+def test_a_truth_that_does_not_fit_is_refused_before_the_search(tiny_movie, tmp_path):
+    movie, truth = tiny_movie
+    (tmp_path / "labels.csv").write_text("y_px,x_px,site\n30,40,gap\n90,150,gap\n")
+    labels = ("--labels", "labels.csv")
+    check_refused(
+        evostem("run", movie, *labels, "--truth", truth, cwd=tmp_path), "none of the defect classes gap", tmp_path
+    )
+    (tmp_path / "out.csv").write_text("frame,y_px,x_px,site\n2,30,900,hole\n")
+    check_refused(evostem("run", movie, "--truth", "out.csv", cwd=tmp_path), "lies outside frame 2", tmp_path)
+    check_refused(evostem("run", movie, "--defects", "hole", cwd=tmp_path), "--labels or --truth", tmp_path)
+
+
+def test_a_movie_without_a_lattice_is_refused(tmp_path):
+    noise = np.random.default_rng(0).poisson(100, (2, 128, 160)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "noise.tif", noise, imagej=True, metadata={"axes": "TYX"})
+    check_refused(evostem("run", "noise.tif", cwd=tmp_path), "noise.tif: frame 0 shows no lattice", tmp_path)
+
+
+def test_the_demo_refuses_what_cannot_be(tmp_path):
+    check_refused(evostem("demo", "--seed", "-1", cwd=tmp_path), "'seed'", tmp_path)
+    check_refused(evostem("demo", "--config", "none.toml", cwd=tmp_path), "none.toml: no such file", tmp_path)
+    (tmp_path / "file").write_text("")
+    done = evostem("demo", "--runs", "file", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot hold the movie" in done.stderr
