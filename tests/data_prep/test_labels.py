@@ -162,7 +162,6 @@ def test_a_frame_without_points_in_a_list_of_defects_has_none(table: Table) -> N
     assert [len(from_points(points, frame, ("a",), SHAPE, PERIOD_PX).objects) for frame in (0, 3)] == [1, 0]
     without = read_points(table("y_px,x_px,site\n10,20,a\n"), None)  # rows of whatever frame is meant
     assert [len(from_points(without, frame, ("a",), SHAPE, PERIOD_PX).objects) for frame in (0, 3)] == [1, 1]
-    assert (labels.class_map == 0).all()
 
 
 def test_outside_the_rectangle_of_a_complete_list_nothing_is_known(table: Table) -> None:
