@@ -151,18 +151,18 @@ def _optimiser(model: PixelNetwork, training: Training) -> torch.optim.Optimizer
 
 def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor, hole: int) -> Tensor:
     """Loss of logits (batch, class, y, x) against labels (batch, y, x), unlabelled pixels left out."""
+    known = labels != IGNORE
+    target = labels.where(known, 0)
+    each = functional.cross_entropy(logits, target, weight=weight, reduction="none") * known
     if kind == "focal":
-        each = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="none")
-        sure = torch.softmax(logits, 1).gather(1, labels.where(labels != IGNORE, 0)[:, None])[:, 0]
-        return ((1 - sure) ** FOCUS * each).sum() / (labels != IGNORE).sum().clamp(min=1)
-    each = functional.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="none")
+        sure = torch.softmax(logits, 1).gather(1, target[:, None])[:, 0]
+        return ((1 - sure) ** FOCUS * each).sum() / known.sum().clamp(min=1)
     # As torch's own mean, but 0 and not NaN for a batch in which nothing is labelled.
-    weights = weight[labels.where(labels != IGNORE, 0)] * (labels != IGNORE)
-    entropy = each.sum() / weights.sum().clamp(min=1.0)
+    entropy = each.sum() / (weight[target] * known).sum().clamp(min=1.0)
     if kind == "cross_entropy":
         return entropy
     # Soft Dice of defects other than holes (Milletari et al., "V-Net", 3DV 2016), beside the entropy.
-    known = ((labels != IGNORE) & (labels != hole)).float()
-    defect = (1 - torch.softmax(logits, 1)[:, 0]) * known
-    truth = (labels > 0).float() * known
+    single = (known & (labels != hole)).float()
+    defect = (1 - torch.softmax(logits, 1)[:, 0]) * single
+    truth = (labels > 0).float() * single
     return entropy + 1 - (2 * (defect * truth).sum() + 1) / (defect.sum() + truth.sum() + 1)

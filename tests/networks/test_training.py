@@ -16,7 +16,7 @@ from networks.cost import training_flops, weights
 from networks.genome import decode, encode
 from networks.metrics import BINS, pixel_scores
 from networks.space import Convolution, Limits, NetworkSpec, sample
-from networks.train import tiles_on_device, train
+from networks.train import _loss, tiles_on_device, train
 
 CPU = torch.device("cpu")
 
@@ -145,3 +145,19 @@ def test_painted_holes_are_dark_flat_and_labelled_as_such():
     assert painted[:, 0][inside].max() < -1.5
     away = torch.nn.functional.max_pool2d(hole[:, None].float(), 3, 1, 1)[:, 0] == 0
     assert torch.equal(painted[:, 0][away], images[:, 0][away])
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "focal", "dice"])
+def test_unlabelled_pixels_do_not_count_and_a_batch_of_them_is_no_loss_to_anyone(kind):
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 8, 9)
+    labels = torch.randint(0, 3, (2, 8, 9))
+    labels[:, :4] = IGNORE
+    weight = torch.tensor([1.0, 3.0, 0.2])
+    loss = _loss(logits, labels, kind, weight, 2)
+    changed = logits.clone()
+    changed[:, :, :4] = 100.0
+    assert torch.equal(_loss(changed, labels, kind, weight, 2), loss)
+    if kind == "cross_entropy":
+        torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels, weight, ignore_index=IGNORE))
+    assert _loss(logits, torch.full_like(labels, IGNORE), kind, weight, 2) == 0
