@@ -85,4 +85,5 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
             progress.say(f"figure: {folder.figures / figure}")
         for reason in summary["skipped"]:
             progress.say(f"skipped: {reason}")
-        progress.say(f"{summary['defects']} defects in {summary['frames']} frames: {folder.defects}")
+        frames = "1 frame" if summary["frames"] == 1 else f"{summary['frames']} frames"
+        progress.say(f"{summary['defects']} defects in {frames}: {folder.defects}")
