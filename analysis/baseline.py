@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.scores import match, matching_f1
-from data_prep.fourier import FourierFilter, residual
+from data_prep.fourier import FourierFilter, departures, residual
 from data_prep.labels import LabelledFrame
 from data_prep.objects import find_objects
 
@@ -21,9 +21,7 @@ def tune_fourier(frame: NDArray[np.generic], truth: LabelledFrame, period_px: fl
     left = residual(frame, period_px)
 
     def f1(darker: float, brighter: float | None) -> float:
-        beyond = -left / darker
-        if brighter is not None:
-            beyond = np.maximum(beyond, left / brighter)
+        beyond = departures(left, FourierFilter(period_px, darker, brighter))
         return matching_f1(match(find_objects(beyond, 1.0, period_px), truth, period_px))
 
     darker = max(CANDIDATES, key=lambda threshold: f1(threshold, None))

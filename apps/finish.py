@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,10 @@ def train_finalist(
     trained = train(spec, data, iterations, seconds, finalist.seed)
     if trained.diverged:
         return {"path": None, "fitness": 0.0, "detection_f1": 0.0, "reason": trained.diverged}
+    labelled = load_labels(labels)[0]
     provenance: dict[str, Any] = {
         "tiles": os.fspath(tiles),
-        "labels": load_labels(labels)[0].made_by,
+        "labels": labelled.made_by,
         "evaluation": finalist.evaluation,
         "seed": finalist.seed,
         "iterations": trained.iterations,
@@ -70,16 +71,22 @@ def train_finalist(
         "trained": time.strftime("%Y-%m-%d", time.gmtime(started)),
     }
     period = data.tiles.period_px
-    names = data.tiles.class_names
-    detector = Detector(trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, 0.5, provenance)
+    detector = Detector(
+        trained.model,
+        spec,
+        finalist.genome,
+        data.tiles.class_names,
+        period,
+        data.tiles.pixel_size_nm,
+        threshold=0.5,  # until the validation region has its say
+        provenance=provenance,
+    )
     image, _ = data.tiles.validation_region()
     score = defect_score(network_probabilities(detector, image), period)
-    truth = crop(load_labels(labels)[0], data.tiles.validation_origins.min(axis=0), image.shape)
+    truth = crop(labelled, data.tiles.validation_origins.min(axis=0), image.shape)
     threshold, detection_f1 = choose_threshold(score, truth, period)
     provenance["validation_detection_f1"] = detection_f1
-    Detector(trained.model, spec, finalist.genome, names, period, data.tiles.pixel_size_nm, threshold, provenance).save(
-        out
-    )
+    replace(detector, threshold=threshold).save(out)
     return {"path": str(out), "fitness": trained.scores["f1"], "detection_f1": detection_f1, "reason": ""}
 
 

@@ -82,9 +82,8 @@ def residual(frame: NDArray[np.generic], period_px: float) -> FloatFrame:
     return np.asarray(centred / (SCALE_OF_MAD * np.median(np.abs(centred)) + 1e-12), np.float32)
 
 
-def departures(frame: NDArray[np.generic], settings: FourierFilter) -> FloatFrame:
-    """How far each pixel (y, x) lies beyond its threshold: above 1 is a defect."""
-    left = residual(frame, settings.period_px)
+def departures(left: NDArray[np.float32], settings: FourierFilter) -> FloatFrame:
+    """How far each pixel (y, x) of a residual lies beyond its threshold: above 1 is a defect."""
     beyond = np.zeros_like(left)
     if settings.darker is not None:
         beyond = np.maximum(beyond, -left / settings.darker)

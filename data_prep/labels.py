@@ -225,8 +225,8 @@ def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> Labelle
 
     The frame's border is left unlabelled.
     """
-    found = fourier_objects(frame, settings)
     left = residual(frame, settings.period_px)
+    found = _objects_of(left, settings)
     pixel = np.clip(np.round(found.positions).astype(int), 0, np.array(frame.shape) - 1)
     dark = left[tuple(pixel.T)] < 0
     names = tuple(name for name, there in (("darker", dark.any()), ("brighter", (~dark).any())) if there)
@@ -241,9 +241,13 @@ def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> Labelle
 
 def fourier_objects(frame: NDArray[np.generic], settings: FourierFilter) -> Objects:
     """What the Fourier method finds in a frame (y, x), away from its border."""
-    found = find_objects(departures(frame, settings), 1.0, settings.period_px)
+    return _objects_of(residual(frame, settings.period_px), settings)
+
+
+def _objects_of(left: NDArray[np.float32], settings: FourierFilter) -> Objects:
+    found = find_objects(departures(left, settings), 1.0, settings.period_px)
     at = np.round(found.positions).astype(int)
-    return found.keep(_central(frame.shape, settings.period_px)[at[:, 0], at[:, 1]])
+    return found.keep(_central(left.shape, settings.period_px)[at[:, 0], at[:, 1]])
 
 
 def _central(shape: tuple[int, ...], period_px: float) -> NDArray[np.bool_]:

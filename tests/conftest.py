@@ -1,14 +1,11 @@
 """What several test modules share."""
 
-from pathlib import Path
-
 import matplotlib as mpl
 import pytest
 
 from data_prep.simulate import MovieSettings, simulate_movie
 
 mpl.use("Agg")
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tmd_expert"
 
 
 @pytest.fixture(scope="session")

@@ -83,14 +83,14 @@ def test_the_residual_is_in_robust_standard_deviations(spoilt: Image) -> None:
 
 @pytest.mark.parametrize(("darker", "brighter"), [(5.0, None), (None, 6.0), (5.0, 6.0), (None, None)])
 def test_each_threshold_looks_at_its_own_side(spoilt: Image, darker: float | None, brighter: float | None) -> None:
-    defect = departures(spoilt, FourierFilter(PERIOD_PX, darker, brighter)) > 1
+    defect = departures(residual(spoilt, PERIOD_PX), FourierFilter(PERIOD_PX, darker, brighter)) > 1
     assert bool(defect[40, 110]) == (darker is not None)
     assert bool(defect[85, 50]) == (brighter is not None)
     assert not defect[60:65, 130:150].any()
 
 
 def test_a_departure_is_counted_in_thresholds(spoilt: Image) -> None:
-    beyond = departures(spoilt, FourierFilter(PERIOD_PX, 5.0, 10.0))
+    beyond = departures(residual(spoilt, PERIOD_PX), FourierFilter(PERIOD_PX, 5.0, 10.0))
     left = residual(spoilt, PERIOD_PX)
     assert beyond[40, 110] == pytest.approx(-left[40, 110] / 5, rel=1e-5)
     assert beyond[85, 50] == pytest.approx(left[85, 50] / 10, rel=1e-5)
