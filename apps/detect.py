@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.results import FrameResult, Score, load_results, merge_results, save_results, write_defects
 from analysis.scores import match, pixel_accuracy
 from analysis.summary import score_rows, write_scores
 from analysis.target import Target, truth_of
 from data_prep.errors import InputError
-from data_prep.fourier import FourierFilter
-from data_prep.labels import fourier_objects
+from data_prep.fourier.labeller import FourierFilter, fourier_objects
 from data_prep.movie import Movie, open_movie
+from data_prep.objects import Objects
 
 if TYPE_CHECKING:
     from networks.detector import Detector
@@ -57,13 +60,21 @@ def _detect(target: Target, movie: Movie, number: int, detector: Detector, setti
     period = scaled_period(detector, movie.pixel_size_nm)
     maps = class_probabilities(detector, frame, movie.pixel_size_nm)
     network = find_defects(maps, detector.threshold, period)
-    fourier = fourier_objects(frame, FourierFilter(period, settings.darker, settings.brighter))
+    fourier = _fourier(frame, settings)
     truth = truth_of(target, movie, number, period)
     scores = {}
     if truth is not None and truth.labelled.any():
         for name, found in (("fourier", fourier), ("network", network.objects)):
             scores[name] = Score(match(found, truth, period).counts, pixel_accuracy(found, truth, period))
     return FrameResult(target.name, number, period, 1 - maps[0], network, fourier, scores)
+
+
+def _fourier(frame: NDArray[np.float32], settings: FourierFilter) -> Objects:
+    """What the Fourier filter finds in a frame (y, x): nothing where it sees no lattice, unlike the network."""
+    try:
+        return fourier_objects(frame, settings)
+    except InputError:
+        return Objects(np.zeros((0, 2)), np.zeros(0), np.zeros(frame.shape, np.int32))
 
 
 def collect(folder: Path, targets: tuple[Target, ...], *parts: Path) -> Path:

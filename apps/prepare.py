@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from analysis.target import Target, truth_of
 from data_prep.files import whole_file
-from data_prep.fourier import FourierFilter, lattice_period
+from data_prep.fourier.labeller import FourierFilter, from_fourier
+from data_prep.fourier.lattice import lattice_period
 from data_prep.labels import (
-    AUTO_BRIGHTER,
-    AUTO_DARKER,
-    from_fourier,
     from_points,
     load_labels,
     read_points,
@@ -37,8 +35,7 @@ class Source:
     defects: tuple[str, ...]
     pixel_size_nm: float | None
     dataset: str | None
-    darker: float = AUTO_DARKER
-    brighter: float = AUTO_BRIGHTER
+    fourier: FourierFilter = field(default_factory=FourierFilter)
 
 
 def label_frame(source: Source, out: Path) -> Path:
@@ -47,7 +44,7 @@ def label_frame(source: Source, out: Path) -> Path:
         frame = movie.frame(source.frame)
         period = lattice_period(frame)
         if source.points is None:
-            labels = from_fourier(frame, FourierFilter(period, source.darker, source.brighter))
+            labels = from_fourier(frame, source.fourier)
         else:
             points = read_points(source.points, movie.pixel_size_nm)
             labels = from_points(points, source.frame, source.defects, movie.shape, period)
@@ -69,9 +66,7 @@ def tune_baseline(source: Source, labels_file: Path, target: Target | None, out:
         tuned_on = truth_of(target, movie, frame_number, period) if target else None
         if tuned_on is None and source.points is not None:
             tuned_on = labels
-    chosen = (
-        tune_fourier(frame, tuned_on, period) if tuned_on else FourierFilter(period, source.darker, source.brighter)
-    )
+    chosen = tune_fourier(frame, tuned_on, source.fourier.reference) if tuned_on else source.fourier
     with whole_file(out) as temporary:
         temporary.write_text(json.dumps(asdict(chosen)))
     return out

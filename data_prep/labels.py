@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from data_prep.errors import InputError
 from data_prep.files import whole_file
-from data_prep.fourier import FourierFilter, departures, residual
-from data_prep.objects import LABEL_RADIUS, Objects, find_objects, paint, region_around
+from data_prep.objects import LABEL_RADIUS, Objects, paint, region_around
 
 IGNORE = 255
 CLASS_COLUMNS = ("site", "class", "label", "species", "type")
@@ -25,13 +24,7 @@ MOST_CLASSES = 200  # class maps are of bytes
 RARE_SHARE = 0.1  # in a complete list, kinds rarer than this are taken for defects
 REGION_RADIUS = 0.75  # columns of one hole, a lattice period apart, close up at this radius
 
-# The lattice ends at the frame's edge, and what filters make of that reaches this far, in periods.
-FOURIER_BORDER = 1.25
 HOLE = "hole"  # the class of missing crystal; nobody needs to label it, see networks.augment
-
-# Automatic thresholds of the Fourier method, in robust standard deviations. Brighter is stricter:
-# adatoms stand out far, and noise alone should give no label.
-AUTO_DARKER, AUTO_BRIGHTER = 3.0, 4.5
 
 
 @dataclass(frozen=True)
@@ -218,44 +211,6 @@ def from_points(
         inside[low[0] : high[0] + 1, low[1] : high[1] + 1] = True
         labels.class_map[~inside] = IGNORE
     return labels
-
-
-def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> LabelledFrame:
-    """Labels of one frame (y, x) by the Fourier method, as classes `darker` and `brighter`.
-
-    The frame's border is left unlabelled.
-    """
-    left = residual(frame, settings.period_px)
-    found = _objects_of(left, settings)
-    pixel = np.clip(np.round(found.positions).astype(int), 0, np.array(frame.shape) - 1)
-    dark = left[tuple(pixel.T)] < 0
-    names = tuple(name for name, there in (("darker", dark.any()), ("brighter", (~dark).any())) if there)
-    kinds = np.array([names.index("darker" if is_dark else "brighter") + 1 for is_dark in dark], np.int64)
-    made_by = f"Fourier method, {settings.darker:g} darker" if settings.darker else "Fourier method"
-    if settings.brighter:
-        made_by += f", {settings.brighter:g} brighter (robust standard deviations)"
-    labels = from_objects(found, kinds, names, settings.period_px, made_by)
-    labels.class_map[~_central(frame.shape, settings.period_px)] = IGNORE
-    return labels
-
-
-def fourier_objects(frame: NDArray[np.generic], settings: FourierFilter) -> Objects:
-    """What the Fourier method finds in a frame (y, x), away from its border."""
-    return _objects_of(residual(frame, settings.period_px), settings)
-
-
-def _objects_of(left: NDArray[np.float32], settings: FourierFilter) -> Objects:
-    found = find_objects(departures(left, settings), 1.0, settings.period_px)
-    at = np.round(found.positions).astype(int)
-    return found.keep(_central(left.shape, settings.period_px)[at[:, 0], at[:, 1]])
-
-
-def _central(shape: tuple[int, ...], period_px: float) -> NDArray[np.bool_]:
-    """The pixels (y, x) that the Fourier method can say something about."""
-    border = round(FOURIER_BORDER * period_px)
-    central = np.zeros(shape, bool)
-    central[border:-border, border:-border] = True
-    return central
 
 
 def save_labels(labels: LabelledFrame, frame: int, period_px: float, path: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 # All in units of the lattice spacing (`period`), the distance of planes of the first Bragg ring.
 LABEL_RADIUS = 0.35  # a labelled column is a disk that does not reach its neighbours' centres
@@ -57,10 +56,7 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
     number = np.zeros(count + 1, np.int32)
     number[thick] = np.arange(1, len(thick) + 1)
     regions = number[parts]
-    reach = int(PEAK_DISTANCE * period_px)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disk = y**2 + x**2 <= (PEAK_DISTANCE * period_px) ** 2
-    peaks = (ndimage.maximum_filter(score, footprint=disk) == score) & above & (regions == 0)
+    peaks = _peaks(score, above & (regions == 0), PEAK_DISTANCE * period_px)
     # Equal neighbours are one peak.
     peak_parts, peak_count = ndimage.label(peaks, np.ones((3, 3)))
     centres, heights = _centres(score, regions, len(thick))
@@ -68,17 +64,39 @@ def find_objects(score: NDArray[np.floating], threshold: float, period_px: float
     return Objects(np.concatenate([centres, points]), np.concatenate([heights, peak_heights]), regions)
 
 
+def disk_offsets(radius_px: float) -> NDArray[np.int64]:
+    """Steps (n, 2) as (y, x) to all pixels within a radius."""
+    reach = int(radius_px)
+    steps = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T
+    return np.asarray(steps[(steps**2).sum(axis=1) <= radius_px**2])
+
+
+def _peaks(score: NDArray[np.floating], where: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
+    """The pixels (y, x) of a mask than which none is higher within a radius, few as they are."""
+    last = np.array(score.shape) - 1
+    candidates = np.argwhere(where)
+    # The nearest neighbours rule out most, so that few have to be compared with the whole disk.
+    for steps in (disk_offsets(1.5), disk_offsets(radius_px)):
+        around = np.clip(candidates[:, None] + steps, 0, last)
+        highest = score[around[..., 0], around[..., 1]].max(axis=1, initial=-np.inf)
+        candidates = candidates[score[tuple(candidates.T)] >= highest]
+    peaks = np.zeros(score.shape, bool)
+    peaks[tuple(candidates.T)] = True
+    return peaks
+
+
 def _thick_parts(
     above: NDArray[np.bool_], parts: NDArray[np.integer], count: int, radius_px: float
 ) -> NDArray[np.int64]:
     """Numbers of the parts that hold a disk of this radius."""
-    inside = parts[above]
-    if np.bincount(inside, minlength=1).max(initial=0) < 2 * radius_px**2:
-        return np.zeros(0, np.int64)  # none is large enough: most frames, most of the time
-    thickness = ndimage.distance_transform_edt(np.pad(above, 1))[1:-1, 1:-1]
-    widest = np.zeros(count + 1)
-    np.maximum.at(widest, inside, np.asarray(thickness)[above])
-    return np.flatnonzero(widest >= radius_px)
+    size = np.bincount(parts[above], minlength=count + 1)
+    boxes = ndimage.find_objects(parts)
+    thick = []
+    for number in np.flatnonzero(size >= 2 * radius_px**2):  # few are large enough to be looked at
+        part = np.pad(parts[boxes[number - 1]] == number, 1)
+        if np.max(ndimage.distance_transform_edt(part)) >= radius_px:
+            thick.append(number)
+    return np.array(thick, np.int64)
 
 
 def _centres(
@@ -116,14 +134,14 @@ def paint(objects: Objects, radius_px: float) -> NDArray[np.int32]:
     shape = objects.regions.shape
     painted = np.zeros(shape, np.int32)
     points = np.flatnonzero(~objects.extended())
-    if len(points):
-        reach = int(np.ceil(radius_px))
-        offset = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T
-        pixels = (np.round(objects.positions[points])[:, None] + offset[None]).reshape(-1, 2).astype(int)
-        pixels = np.unique(pixels[((pixels >= 0) & (pixels < shape)).all(axis=1)], axis=0)
-        distance, nearest = cKDTree(objects.positions[points]).query(pixels, distance_upper_bound=radius_px + 1e-9)
-        near = np.asarray(np.isfinite(distance))
-        painted[tuple(pixels[near].T)] = points[np.asarray(nearest)[near]] + 1
+    centres = objects.positions[points]
+    pixels = np.round(centres)[:, None].astype(int) + disk_offsets(radius_px + 1)
+    distance = np.linalg.norm(pixels - centres[:, None], axis=2)
+    near = (distance <= radius_px + 1e-9) & ((pixels >= 0) & (pixels < shape)).all(axis=2)
+    # Of those that claim a pixel the last one has it: the nearest.
+    order = np.argsort(-distance[near], kind="stable")
+    owner = np.broadcast_to(points[:, None] + 1, near.shape)[near][order]
+    painted[tuple(pixels[near][order].T)] = owner
     return np.where(objects.regions > 0, objects.regions, painted).astype(np.int32)
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_prep.errors import InputError
-from data_prep.labels import AUTO_BRIGHTER, AUTO_DARKER
+from data_prep.fourier.filters import Reference
+from data_prep.fourier.labeller import AUTO_BRIGHTER, AUTO_DARKER
 
 # Absolute, so that the same command means the same run from any folder.
 File = Annotated[Path, AfterValidator(Path.absolute)]
@@ -30,6 +31,7 @@ class LabelsConfig(_Section):
     frame: Annotated[int, Field(ge=0)] = 0
     darker: Annotated[float, Field(gt=0)] = AUTO_DARKER
     brighter: Annotated[float, Field(gt=0)] = AUTO_BRIGHTER
+    reference: Reference = "lattice"
 
 
 class SearchConfig(_Section):

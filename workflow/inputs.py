@@ -8,7 +8,8 @@ from pathlib import Path
 from analysis.target import Target
 from apps.prepare import Source
 from data_prep.errors import InputError
-from data_prep.fourier import lattice_period
+from data_prep.fourier.labeller import FourierFilter
+from data_prep.fourier.lattice import lattice_period
 from data_prep.labels import check_positions, choose_defects, read_points
 from data_prep.movie import Movie, open_movie
 from workflow.config import RunConfig
@@ -39,8 +40,7 @@ def source_of(config: RunConfig) -> Source:
         defects=defects,
         pixel_size_nm=config.pixel_size_nm,
         dataset=config.dataset,
-        darker=labels.darker,
-        brighter=labels.brighter,
+        fourier=FourierFilter(labels.darker, labels.brighter, labels.reference),
     )
 
 

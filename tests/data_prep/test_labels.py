@@ -6,13 +6,11 @@ import pytest
 from numpy.typing import NDArray
 
 from data_prep.errors import InputError
-from data_prep.fourier import FourierFilter
 from data_prep.labels import (
     IGNORE,
     LabelledFrame,
     PointList,
     choose_defects,
-    from_fourier,
     from_points,
     is_complete,
     load_labels,
@@ -22,8 +20,6 @@ from data_prep.labels import (
 
 SHAPE = (80, 130)
 PERIOD_PX = 8.0
-Waves = Callable[[tuple[int, int], float], NDArray[np.float64]]
-Spot = Callable[[tuple[int, int], tuple[float, float], float], NDArray[np.float64]]
 
 
 @pytest.fixture
@@ -205,48 +201,6 @@ def test_a_single_row_with_an_object_is_a_point(table: Table) -> None:
     assert from_points(points, 1, ("hole",), SHAPE, PERIOD_PX).objects.extended().tolist() == [True]
 
 
-def test_the_fourier_method_labels_what_is_darker_and_what_is_brighter(plane_waves: Waves, spot: Spot) -> None:
-    shape = (120, 170)
-    marks = 4 * spot(shape, (85, 50), 3.0) - 4 * spot(shape, (40, 110), 3.0) - 4 * spot(shape, (90, 130), 3.0)
-    frame = plane_waves(shape, PERIOD_PX) + marks + np.random.default_rng(8).normal(0, 1.0, shape)
-    labels = from_fourier(frame, FourierFilter(PERIOD_PX, 9.0, 9.0))
-    assert labels.class_names == ("darker", "brighter")
-    found = {
-        (round(y), round(x)): int(kind) for (y, x), kind in zip(labels.objects.positions, labels.kinds, strict=True)
-    }
-    assert sorted(found.values()) == [1, 1, 2]
-    for place, kind in {(40, 110): 1, (90, 130): 1, (85, 50): 2}.items():
-        nearest = min(found, key=lambda other: np.hypot(other[0] - place[0], other[1] - place[1]))
-        assert np.hypot(nearest[0] - place[0], nearest[1] - place[1]) < 3
-        assert found[nearest] == kind
-        assert labels.class_map[place] == kind
-    assert "9 darker, 9 brighter" in labels.made_by
-
-
-def test_only_sides_that_were_found_are_classes(plane_waves: Waves, spot: Spot) -> None:
-    shape = (120, 170)
-    noise = np.random.default_rng(8).normal(0, 1.0, shape)
-    frame = plane_waves(shape, PERIOD_PX) + 4 * spot(shape, (85, 50), 3.0) + noise
-    labels = from_fourier(frame, FourierFilter(PERIOD_PX, 9.0, 9.0))
-    assert labels.class_names == ("brighter",)
-    assert labels.kinds.tolist() == [1]
-    nothing = from_fourier(plane_waves(shape, PERIOD_PX) + noise, FourierFilter(PERIOD_PX, 9.0, 9.0))
-    assert len(nothing.objects) == 0
-    assert (nothing.class_map[nothing.labelled] == 0).all()
-
-
-def test_the_fourier_method_says_nothing_of_the_border(plane_waves: Waves, spot: Spot) -> None:
-    """The lattice ends there, and what the filter makes of that is no defect."""
-    shape = (120, 170)
-    frame = plane_waves(shape, PERIOD_PX) + np.random.default_rng(8).normal(0, 0.1, shape)
-    frame -= 4 * spot(shape, (60, 80), 3.0)
-    labels = from_fourier(frame, FourierFilter(PERIOD_PX, 6.0, 6.0))
-    known = np.zeros(shape, bool)
-    known[10:-10, 10:-10] = True
-    np.testing.assert_array_equal(labels.labelled, known)
-    assert labels.objects.positions == pytest.approx(np.array([[60, 80]]), abs=3)
-
-
 def same_labels(first: LabelledFrame, second: LabelledFrame) -> None:
     np.testing.assert_array_equal(first.class_map, second.class_map)
     np.testing.assert_array_equal(first.objects.positions, second.objects.positions)
@@ -291,16 +245,6 @@ def test_lines_are_numbered_as_an_editor_does(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("y_px,x_px,site\n\n\n1,2,a\nbad,3,a\n")
     with pytest.raises(InputError, match="line 5"):
         read_points(tmp_path / "p.csv", None)
-
-
-def test_a_mark_in_the_border_leaves_no_label_beside_it(
-    plane_waves: Callable[..., NDArray[np.float64]], spot: Callable[..., NDArray[np.float64]]
-) -> None:
-    shape = (120, 170)
-    frame = plane_waves(shape, 8.0) + np.random.default_rng(8).normal(0, 0.1, shape)
-    frame -= 4 * spot(shape, (60, 4), 3.0) + 4 * spot(shape, (60, 80), 3.0)
-    (position,) = from_fourier(frame, FourierFilter(8.0, 9.0, 9.0)).objects.positions
-    np.testing.assert_allclose(position, (60, 80), atol=1)
 
 
 def test_a_column_just_above_the_first_row_does_not_unlabel_the_frame() -> None:

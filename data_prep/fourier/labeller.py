@@ -1,0 +1,98 @@
+"""Labels by the Fourier method: what departs from the lattice, darker and brighter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.fourier.filters import FloatFrame, Reference, filter_frame
+from data_prep.labels import IGNORE, LabelledFrame, from_objects
+from data_prep.objects import PEAK_DISTANCE, Objects, disk_offsets, find_objects
+
+# The lattice ends at the frame's edge, and what filters make of that reaches this far, in periods.
+BORDER = 1.25
+
+# Automatic thresholds, in robust standard deviations. Brighter is stricter: adatoms stand out
+# far, and noise alone should give no label.
+AUTO_DARKER, AUTO_BRIGHTER = 4.2, 6.5
+# A column's image covers a quarter of a squared period above half its height; a hot pixel, which
+# the filter widens to a column's width, half of that. What is smaller than this is cleaned away.
+SMALLEST_AREA = 0.17
+
+
+@dataclass(frozen=True)
+class FourierFilter:
+    """The filter's settings: thresholds in robust standard deviations, and the reference.
+
+    `darker` and `brighter` are separate, as a symmetric threshold hides vacancies beside
+    bright adatoms; None means that side is not looked at.
+    """
+
+    darker: float | None = AUTO_DARKER
+    brighter: float | None = AUTO_BRIGHTER
+    reference: Reference = "lattice"
+
+    def __str__(self) -> str:
+        parts = (f"{value:g} {side}" for side, value in (("darker", self.darker), ("brighter", self.brighter)) if value)
+        return f"Fourier method, {', '.join(parts)} (robust standard deviations)"
+
+
+def departures(left: FloatFrame, settings: FourierFilter) -> FloatFrame:
+    """How far each pixel (y, x) of a residual lies beyond its threshold: above 1 is a defect."""
+    beyond = np.zeros_like(left)
+    if settings.darker is not None:
+        beyond = np.maximum(beyond, -left / settings.darker)
+    if settings.brighter is not None:
+        beyond = np.maximum(beyond, left / settings.brighter)
+    return beyond
+
+
+def objects_of(left: FloatFrame, settings: FourierFilter, period_px: float) -> Objects:
+    """The defects in a residual (y, x), away from the frame's border."""
+    beyond = departures(left, settings)
+    found = find_objects(beyond, 1.0, period_px)
+    at = np.round(found.positions).astype(int)
+    large = _areas(beyond, at, period_px) >= SMALLEST_AREA * period_px**2
+    return found.keep(central(left.shape, period_px)[at[:, 0], at[:, 1]] & (large | found.extended()))
+
+
+def _areas(beyond: FloatFrame, at: NDArray[np.int64], period_px: float) -> NDArray[np.int64]:
+    """Pixels (n,) above half its height around each peak (n, 2) of a map (y, x), no further than its neighbours."""
+    around = np.clip(at[:, None] + disk_offsets(PEAK_DISTANCE * period_px), 0, np.array(beyond.shape) - 1)
+    height = beyond[at[:, 0], at[:, 1]]
+    return np.asarray((beyond[around[..., 0], around[..., 1]] > height[:, None] / 2).sum(axis=1))
+
+
+def fourier_objects(frame: NDArray[np.generic], settings: FourierFilter) -> Objects:
+    """What the Fourier method finds in a frame (y, x), away from its border.
+
+    Raises InputError if the frame shows no lattice.
+    """
+    steps = filter_frame(frame, settings.reference)
+    return objects_of(steps.residual, settings, steps.lattice.period_px)
+
+
+def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> LabelledFrame:
+    """Labels of one frame (y, x) by the Fourier method, as classes `darker` and `brighter`.
+
+    The frame's border is left unlabelled. Raises InputError if the frame shows no lattice.
+    """
+    steps = filter_frame(frame, settings.reference)
+    period = steps.lattice.period_px
+    found = objects_of(steps.residual, settings, period)
+    dark = steps.residual[tuple(np.round(found.positions).astype(int).T)] < 0
+    names = tuple(name for name, there in (("darker", dark.any()), ("brighter", (~dark).any())) if there)
+    kinds = np.array([names.index("darker" if is_dark else "brighter") + 1 for is_dark in dark], np.int64)
+    labels = from_objects(found, kinds, names, period, str(settings))
+    labels.class_map[~central(frame.shape, period)] = IGNORE
+    return labels
+
+
+def central(shape: tuple[int, ...], period_px: float) -> NDArray[np.bool_]:
+    """The pixels (y, x) that the Fourier method can say something about."""
+    border = round(BORDER * period_px)
+    inner = np.zeros(shape, bool)
+    inner[border:-border, border:-border] = True
+    return inner
