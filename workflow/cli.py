@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the neural network that best detects the defects in a STEM movie, and map them all.",
 )
+PixelSize = Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")]
+Dataset = Annotated[str | None, typer.Option(help="Dataset or detector to take, where the file holds several.")]
 Names = Annotated[str | None, typer.Option(help="Classes that are defects, separated by commas.")]
 
 
@@ -31,10 +33,8 @@ def run(
     name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
-    pixel_size: Annotated[
-        float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Path of the dataset in an HDF5 file.")] = None,
+    pixel_size: PixelSize = None,
+    dataset: Dataset = None,
     workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
 ) -> None:
@@ -56,6 +56,25 @@ def run(
         "site": {"workers": workers},
     }
     sys.exit(start(config, options, runs / (name or plain_name(movie))))
+
+
+@app.command()
+def label(
+    movie: Annotated[Path, typer.Argument(help="The movie, or image.")],
+    frame: Annotated[int, typer.Option(help="Number of the frame to label, from 0.")] = 0,
+    reference: Annotated[
+        Literal["lattice", "lowpass"],
+        typer.Option(help="What to compare with: 'lattice' (the ideal one) or 'lowpass' (the published recipe)."),
+    ] = "lattice",
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures; by default labels_MOVIE.")] = None,
+    pixel_size: PixelSize = None,
+    dataset: Dataset = None,
+) -> None:
+    """Choose the thresholds of the Fourier method: draw what each of them would label."""
+    from workflow.inputs import plain_name
+    from workflow.label import label as draw
+
+    sys.exit(draw(movie, out or Path(f"labels_{plain_name(movie)}"), frame, reference, pixel_size, dataset))
 
 
 @app.command()
