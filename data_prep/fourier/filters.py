@@ -16,6 +16,7 @@ from data_prep.smoothing import gaussian, low_pass
 FloatFrame = NDArray[np.float32]
 Reference = Literal["lattice", "lowpass"]
 
+BACKGROUND_WIDTH = 2.75  # of the mean that is contamination, in periods
 # The cut-off of the low-pass beside the radius of the first Bragg ring, and how steep it is.
 CUTOFF, ORDER = 0.8, 8
 # Radius of the mask around each Bragg peak beside that of the first ring: the ideal lattice is the
@@ -56,7 +57,7 @@ def filter_frame(
     lattice = lattice or find_lattice(frame)
     period = lattice.period_px
     image = np.asarray(frame, np.float32)
-    slow, crystal = background(image, period)
+    slow, crystal = background(image, period, BACKGROUND_WIDTH)
     levelled = image - slow
     if reference == "lowpass":
         left = low_pass(levelled, CUTOFF / period, ORDER)
