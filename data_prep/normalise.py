@@ -34,7 +34,8 @@ def local_contrast(frame: NDArray[np.generic], period_px: float) -> FloatFrame:
 def background(frame: NDArray[np.generic], period_px: float, width: float) -> tuple[FloatFrame, FloatFrame]:
     """What varies slowly in a frame (y, x): the local mean of its lattice, in counts, and where lattice is.
 
-    `width` is that of the Gaussian which takes the mean, in periods. The second is (y, x), 1 where the frame varies as a lattice does, 0 in vacuum.
+    `width` is that of the Gaussian which takes the mean, in periods. The second is (y, x), 1 where the
+    frame varies as a lattice does, 0 in vacuum.
     """
     image = np.asarray(frame, np.float32)
     lattice = _lattice_mask(image, period_px)
