@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from analysis.scores import match, matching_f1
+from analysis.scores import match, precision_recall_f1
 from data_prep.labels import LabelledFrame
 from data_prep.objects import Objects, find_objects
 
@@ -40,16 +41,24 @@ def find_defects(maps: NDArray[np.float32], threshold: float, period_px: float) 
     return Detections(objects, np.asarray(kinds, np.int64))
 
 
-def choose_threshold(score: NDArray[np.float32], truth: LabelledFrame, period_px: float) -> tuple[float, float]:
-    """Threshold for a detection score (y, x), and its detection F1 on this, the validation, region.
+def choose_threshold(
+    regions: Sequence[tuple[NDArray[np.float32], LabelledFrame]], period_px: float
+) -> tuple[float, float]:
+    """Threshold for detection scores (y, x), and its detection F1 over these, the validation, regions.
 
     All thresholds whose F1 is within one standard error of the best are as good as we can tell
     (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984);
     of them the one at `PLATEAU_POSITION` is taken.
     """
-    curve = np.array([matching_f1(match(find_objects(score, t, period_px), truth, period_px)) for t in THRESHOLDS])
+
+    def f1(threshold: float) -> float:
+        counts = [match(find_objects(s, threshold, period_px), truth, period_px).counts for s, truth in regions]
+        right, wrong, missed = np.sum(counts, axis=0).tolist()
+        return precision_recall_f1((right, wrong, missed))[2]
+
+    curve = np.array([f1(threshold) for threshold in THRESHOLDS])
     best = float(curve.max())
-    error = np.sqrt(best * (1 - best) / max(1, len(truth.objects)))
+    error = np.sqrt(best * (1 - best) / max(1, sum(len(truth.objects) for _, truth in regions)))
     good = np.flatnonzero(curve >= best - error)
     chosen = int(good[round(PLATEAU_POSITION * (len(good) - 1))])
     return float(THRESHOLDS[chosen]), float(curve[chosen])
