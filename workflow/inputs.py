@@ -11,7 +11,7 @@ from apps.prepare import Source
 from data_prep.errors import InputError
 from data_prep.fourier import lattice_period
 from data_prep.label_files.label_file import choose_defects, summary
-from data_prep.label_files.reading import read_labels
+from data_prep.label_files.reading import is_mask, read_labels
 from data_prep.movie import Movie, open_movie
 from data_prep.tiles import TileSizes
 from workflow.config import RunConfig
@@ -23,10 +23,11 @@ def source_of(config: RunConfig) -> Source:
     """The movie to learn from. Raises InputError if it or its labels cannot be used."""
     labels = config.labels
     defects: tuple[str, ...] = ()
-    if labels.defects and labels.file is None and not config.truth:
+    given = [path for path in (labels.file, *config.truth) if path is not None]
+    if labels.defects and not given:
         raise InputError("--defects names classes of labels; give them with --labels or --truth")
-    if labels.legend and labels.file is None and not config.truth:
-        raise InputError("--legend is for a mask; give it with --labels or --truth")
+    if labels.legend and not any(is_mask(path) for path in given):
+        raise InputError("--legend is for a mask image; give one with --labels or --truth")
     sizes = TileSizes(**dict(config.tiles))
     with open_movie(config.movie, config.pixel_size_nm, config.dataset) as movie:
         period = median(_period(movie, frame) for frame in labels.frame)
