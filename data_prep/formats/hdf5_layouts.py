@@ -182,13 +182,13 @@ def _signal(group: h5py.Group) -> h5py.Dataset | None:
 
 
 def _vector_axis(size: int, vector: Any) -> Axis:
-    """An axis from the vector of its points: the step is that from the first to the last."""
+    """An axis from the vector of its points; EMD allows the first two alone."""
     if not isinstance(vector, h5py.Dataset) or vector.dtype.kind not in "iuf":
         return Axis(size)
     name, unit = _text(vector.attrs.get("name", vector.attrs.get("long_name"))), _text(vector.attrs.get("units"))
-    if vector.ndim != 1 or vector.shape[0] != size or size < 2:
+    if vector.ndim != 1 or vector.shape[0] not in (2, size) or vector.shape[0] < 2:
         return Axis(size, name)
-    return Axis(size, name, (float(vector[-1]) - float(vector[0])) / (size - 1), unit)
+    return Axis(size, name, (float(vector[-1]) - float(vector[0])) / (vector.shape[0] - 1), unit)
 
 
 def _text(value: Any) -> str:
