@@ -48,7 +48,8 @@ class Movie:
             raise
         except Exception as error:  # any reader's own failure on a damaged frame
             raise InputError(f"{self.source}: frame {index} cannot be read ({short(error)})") from None
-        image = stored.astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is found below
+            image = stored.astype(np.float32)
         if image.ndim == 3:
             image = image[..., :3] @ LUMINANCE
         if not np.isfinite(image).all():
@@ -74,6 +75,9 @@ def open_movie(
             raise InputError(
                 f"{path}: frames are {rows} x {columns} px; at least {SMALLEST_SIDE_PX} px a side are needed"
             )
+        if pixel_size_nm is None and not stored.square:
+            height, width = stored.pixel_nm
+            raise InputError(f"{path}: its pixels are {height:g} x {width:g} nm, not square; give --pixel-size")
         notes = stored.notes
         if stored.channels > 1:
             notes += (f"{path}: is a colour picture, its luminance is taken; the detector's own counts are better",)
