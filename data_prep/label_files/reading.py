@@ -13,7 +13,6 @@ from data_prep.label_files.napari import is_napari, read_napari
 from data_prep.label_files.points import read_points
 from data_prep.label_files.table import read_table
 
-
 ROIS, TABLE = {".roi", ".zip"}, ".csv"
 
 

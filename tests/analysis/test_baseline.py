@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from analysis.baseline import tune_fourier
 from analysis.scores import match, matching_f1
 from data_prep.fourier import FourierFilter, lattice_period
-from data_prep.labels import LabelledFrame, choose_defects, fourier_objects, from_points, read_points
+from data_prep.label_files.label_file import choose_defects
+from data_prep.label_files.reading import read_labels
+from data_prep.labels import LabelledFrame, fourier_objects
 from data_prep.movie import open_movie
 
 SHAPE = (130, 190)
@@ -74,10 +76,10 @@ def test_the_tuned_filter_finds_most_defects_of_a_real_image() -> None:
     with open_movie(DATA / "area11_maadf.dm4") as movie:
         frame = movie.frame(0)
     period = lattice_period(frame)
-    atoms = read_points(DATA / "area11_atoms.csv", None)
+    atoms = read_labels(DATA / "area11_atoms.csv", (), None)
     defects = choose_defects(atoms, (), (512, 512), period)
     assert set(defects) == {"chalcogen_vacancy", "dopant_or_metal_vacancy"}
-    labels = from_points(atoms, 0, defects, (512, 512), period)
+    labels = atoms.label(0, defects, (512, 512), period)
     tuned = tune_fourier(frame, labels, period)
     found = fourier_objects(frame, tuned)
     assert matching_f1(match(found, labels, period)) >= 0.75
