@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from data_prep.errors import InputError
-from data_prep.formats.stored import open_stored
+from data_prep.formats.stored import open_stored, short
 from data_prep.label_files.legend import BACKGROUND, UNLABELLED, Legend
 from data_prep.label_files.mask_values import mask_codes, mask_meanings
 from data_prep.label_files.regions import objects_of_regions
@@ -97,7 +97,11 @@ class Mask:
     def _read(self, index: int) -> tuple[NDArray[np.int64], dict[int, str]]:
         """The codes (y, x) of one mask and the class of each."""
         with open_stored(self.path) as stored:
-            codes = mask_codes(self.path, stored.read(index))
+            try:
+                image = stored.read(index)
+            except Exception as error:  # any reader's own failure on a damaged file
+                raise InputError(f"{self.path}: cannot be read ({short(error)})") from None
+        codes = mask_codes(self.path, image)
         values, counts = np.unique(codes, return_counts=True)
         pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
         return codes, mask_meanings(self.path, pixels, self.legend, coloured=self.coloured)

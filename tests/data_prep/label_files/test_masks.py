@@ -227,3 +227,12 @@ def test_a_class_that_the_legend_names_and_nobody_drew_counts_nothing(tmp_path: 
     assert isinstance(mask, Mask)
     assert mask.counts == {"vacancy": 58, "hole": 600, "dopant": 0}
     assert mask.likely_defects(SHAPE, PERIOD_PX) == ("vacancy", "hole")
+
+
+def test_a_folder_of_images_is_a_stack(tmp_path: Path, drawn: NDArray[np.uint8]) -> None:
+    (tmp_path / "masks").mkdir()
+    for number in range(9, 11):  # in natural order 9 is before 10
+        write_png(tmp_path / "masks" / f"{number}.png", drawn * (number == 10))
+    mask = read_labels(tmp_path / "masks", (), None)
+    assert mask.frames == {0, 1}
+    assert [len(label(tmp_path / "masks", (), frame, frames=2).objects) for frame in (0, 1)] == [0, 3]
