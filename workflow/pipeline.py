@@ -92,7 +92,7 @@ def _prepare(run: Run) -> tuple[Pending, Pending, str]:
     first = next(iter(labelled.values()))
     defects = sum(len(frame.objects) for frame in labelled.values())
     run.progress.say(
-        f"frame {', '.join(map(str, labelled))} labelled: {defects} defects ({', '.join(first.class_names)}) "
+        f"{'frames' if len(labelled) > 1 else 'frame'} {', '.join(map(str, labelled))} labelled: {defects} defects ({', '.join(first.class_names)}) "
         f"by {first.made_by}; lattice planes {period:.2f} px apart"
     )
     for line in balance_lines(load_balance(folder.tiles)):

@@ -233,7 +233,7 @@ def test_two_frames_labelled_by_masks_are_learnt_from_and_left_out_of_the_maps(t
     options = ("--labels", "stack.tif", "--truth", truth, "--config", "small.toml", "--name", "r", "--workers", "2")
     done = evostem("run", movie, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "frame 0, 3 labelled" in done.stdout
+    assert "frames 0, 3 labelled" in done.stdout
     assert "training region: " in done.stdout
     assert "validation region: " in done.stdout
     with (tmp_path / "runs" / "r" / "scores.csv").open() as lines:
