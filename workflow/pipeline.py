@@ -91,9 +91,10 @@ def _prepare(run: Run) -> tuple[Pending, Pending, str]:
     labelled, period = load_labels(folder.labels)
     first = next(iter(labelled.values()))
     defects = sum(len(frame.objects) for frame in labelled.values())
+    numbers = ", ".join(str(number) for number in labelled)
     run.progress.say(
-        f"{'frames' if len(labelled) > 1 else 'frame'} {', '.join(map(str, labelled))} labelled: {defects} defects ({', '.join(first.class_names)}) "
-        f"by {first.made_by}; lattice planes {period:.2f} px apart"
+        f"{'frames' if len(labelled) > 1 else 'frame'} {numbers} labelled: {defects} defects "
+        f"({', '.join(first.class_names)}) by {first.made_by}; lattice planes {period:.2f} px apart"
     )
     for line in balance_lines(load_balance(folder.tiles)):
         run.progress.say(line)
