@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from analysis.scores import match, matching_f1
+from analysis.plateau import on_plateau
+from analysis.scores import match, overall_f1
 from data_prep.labels import LabelledFrame
 from data_prep.objects import Objects, find_objects
 
 SMOOTHING = 0.14  # of the probability before peaks are sought, in lattice periods
 THRESHOLDS = 1 / (1 + np.exp(-np.linspace(-4, 5, 46)))
-# Where between the ends of the plateau of F1 the threshold is put. Towards its upper end: frames
-# with fewer defects than the labelled one have as many chances of a false alarm.
-PLATEAU_POSITION = 0.8
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,17 @@ def find_defects(maps: NDArray[np.float32], threshold: float, period_px: float) 
     return Detections(objects, np.asarray(kinds, np.int64))
 
 
-def choose_threshold(score: NDArray[np.float32], truth: LabelledFrame, period_px: float) -> tuple[float, float]:
-    """Threshold for a detection score (y, x), and its detection F1 on this, the validation, region.
+def choose_threshold(
+    regions: Sequence[tuple[NDArray[np.float32], LabelledFrame]], period_px: float
+) -> tuple[float, float]:
+    """Threshold for detection scores (y, x), and its detection F1 over these, the validation, regions.
 
-    All thresholds whose F1 is within one standard error of the best are as good as we can tell
-    (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984);
-    of them the one at `PLATEAU_POSITION` is taken.
+    Of all thresholds that are as good as we can tell, one is taken by the rule of `plateau.on_plateau`.
     """
-    curve = np.array([matching_f1(match(find_objects(score, t, period_px), truth, period_px)) for t in THRESHOLDS])
-    best = float(curve.max())
-    error = np.sqrt(best * (1 - best) / max(1, len(truth.objects)))
-    good = np.flatnonzero(curve >= best - error)
-    chosen = int(good[round(PLATEAU_POSITION * (len(good) - 1))])
+
+    def f1(threshold: float) -> float:
+        return overall_f1(match(find_objects(s, threshold, period_px), truth, period_px) for s, truth in regions)
+
+    curve = np.array([f1(threshold) for threshold in THRESHOLDS])
+    chosen = on_plateau(curve, sum(len(truth.objects) for _, truth in regions))
     return float(THRESHOLDS[chosen]), float(curve[chosen])

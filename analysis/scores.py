@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,12 @@ def precision_recall_f1(counts: tuple[int, int, int]) -> tuple[float, float, flo
 def matching_f1(matching: Matching) -> float:
     """F1 of a matching."""
     return precision_recall_f1(matching.counts)[2]
+
+
+def overall_f1(matchings: Iterable[Matching]) -> float:
+    """F1 over several frames: of all their objects together."""
+    right, wrong, missed = np.sum([matching.counts for matching in matchings], axis=0).tolist()
+    return precision_recall_f1((right, wrong, missed))[2]
 
 
 def pixel_accuracy(found: Objects, truth: LabelledFrame, period_px: float) -> float:

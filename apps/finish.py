@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from data_prep.balance import Region
 from data_prep.files import whole_file
 from data_prep.labels import LabelledFrame, load_labels
 from data_prep.objects import Objects
@@ -39,7 +39,7 @@ def try_finalist(
 def train_finalist(
     finalist: Finalist, tiles: Path, labels: Path, iterations: int, seconds: float, out: Path
 ) -> dict[str, Any]:
-    """Train a network in full, choose its threshold on the validation region, write it to `out`.
+    """Train a network in full, choose its threshold on the validation regions, write it to `out`.
 
     Returns `path`, `fitness` (pixel F1) and `detection_f1`, both on validation data; `path` is
     None if training diverged.
@@ -61,9 +61,10 @@ def train_finalist(
     if trained.diverged:
         return {"path": None, "fitness": 0.0, "detection_f1": 0.0, "reason": trained.diverged}
     labelled = load_labels(labels)[0]
+    made_by = next(iter(labelled.values())).made_by
     provenance: dict[str, Any] = {
         "tiles": os.fspath(tiles),
-        "labels": labelled.made_by,
+        "labels": made_by,
         "evaluation": finalist.evaluation,
         "seed": finalist.seed,
         "iterations": trained.iterations,
@@ -81,25 +82,24 @@ def train_finalist(
         threshold=0.5,  # until the validation region has its say
         provenance=provenance,
     )
-    image, _ = data.tiles.validation_region()
-    score = defect_score(network_probabilities(detector, image), period)
-    truth = crop(labelled, data.tiles.validation_origins.min(axis=0), image.shape)
-    threshold, detection_f1 = choose_threshold(score, truth, period)
+    regions = [
+        (defect_score(network_probabilities(detector, image), period), crop(labelled[frame], region))
+        for frame, region, image in data.tiles.validation_regions()
+    ]
+    threshold, detection_f1 = choose_threshold(regions, period)
     provenance["validation_detection_f1"] = detection_f1
     replace(detector, threshold=threshold).save(out)
     return {"path": str(out), "fitness": trained.scores["f1"], "detection_f1": detection_f1, "reason": ""}
 
 
-def crop(labels: LabelledFrame, corner: NDArray[np.int64], shape: tuple[int, ...]) -> LabelledFrame:
-    """The labels of a part of a frame: objects whose centres lie in it, positions from its corner."""
-    y, x = (int(value) for value in corner)
+def crop(labels: LabelledFrame, region: Region) -> LabelledFrame:
+    """The labels of a region of a frame: objects whose centres lie in it, positions from its corner."""
+    corner, end = [part.start for part in region], [part.stop for part in region]
     objects = labels.objects
-    within = (objects.positions >= [y, x]) & (objects.positions < [y + shape[0], x + shape[1]])
-    inside = np.asarray(within.all(axis=1), bool)
+    inside = np.asarray(((objects.positions >= corner) & (objects.positions < end)).all(axis=1), bool)
     kept = objects.keep(inside)
-    part = (slice(y, y + shape[0]), slice(x, x + shape[1]))
-    moved = Objects(kept.positions - [y, x], kept.scores, kept.regions[part])
-    return LabelledFrame(labels.class_map[part], moved, labels.kinds[inside], labels.class_names, labels.made_by)
+    moved = Objects(kept.positions - corner, kept.scores, kept.regions[region])
+    return LabelledFrame(labels.class_map[region], moved, labels.kinds[inside], labels.class_names, labels.made_by)
 
 
 def keep_best(out: Path, *trained: dict[str, Any]) -> Path:

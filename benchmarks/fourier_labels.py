@@ -22,7 +22,8 @@ from analysis.scores import match, matching_f1
 from data_prep.fourier.filters import filter_frame
 from data_prep.fourier.labeller import FourierFilter, fourier_objects, from_fourier, objects_of
 from data_prep.fourier.lattice import find_lattice, lattice_period
-from data_prep.labels import choose_defects, from_points, read_points
+from data_prep.label_files.label_file import choose_defects
+from data_prep.label_files.reading import read_labels
 from data_prep.movie import open_movie
 from data_prep.simulate import MovieSettings, simulate_movie
 
@@ -68,9 +69,9 @@ def score(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
             with open_movie(image) as movie:
                 frame, size = movie.frame(0), movie.pixel_size_nm
             period = lattice_period(frame)
-            points = read_points(atoms, size)
-            labels = from_points(points, 0, choose_defects(points, (), frame.shape, period), frame.shape, period)
-            tuned = tuned or tune_fourier(frame, labels, reference)
+            file = read_labels(atoms, (), size)
+            labels = file.label(0, choose_defects(file, (), frame.shape, period), frame.shape, period)
+            tuned = tuned or tune_fourier([(frame, labels)], reference)
             f1 = matching_f1(match(fourier_objects(frame, tuned), labels, period))
             print(f"{reference:8s} {image.name}: F1 {f1:.3f} ({tuned})")
 

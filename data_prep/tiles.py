@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.balance import Balance, Region, count_classes, objects_within
 from data_prep.errors import InputError
 from data_prep.files import whole_file
 from data_prep.labels import HOLE, IGNORE, LabelledFrame
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VALIDATION_SHARE = 0.25
 DARK_PERCENTILE = 0.5
 TILE_SIZES = (64, 48, 32, 16)
+TILES_ACROSS = 4  # a frame's side holds at least so many tiles: two to train, a margin, one to validate
+
+
+@dataclass(frozen=True)
+class TileSizes:
+    """Side of a tile and stride of the training tiles, each in px or in lattice periods.
+
+    By default the side is the largest of `TILE_SIZES` that the frame allows, the stride half of it.
+    """
+
+    size_px: int | None = None
+    size_periods: float | None = None
+    stride_px: int | None = None
+    stride_periods: float | None = None
+
+    def in_px(self, shape: tuple[int, ...], period_px: float) -> tuple[int, int]:
+        """Side and stride in px for frames of `shape` (rows, columns).
+
+        Raises InputError if tiles are too small, or too large for the frame.
+        """
+        side = next((size for size in TILE_SIZES if min(shape) >= TILES_ACROSS * size), TILE_SIZES[-1])
+        if self.size_px or self.size_periods:
+            side = self.size_px or round((self.size_periods or 0) * period_px)
+        if min(shape) < TILES_ACROSS * side or side < TILE_SIZES[-1]:
+            raise InputError(
+                f"tiles of {side} px do not fit frames of {shape[0]} x {shape[1]} px: they need {TILE_SIZES[-1]} px a "
+                f"side or more, and a frame {TILES_ACROSS} of them (tiles.size_px, tiles.size_periods)"
+            )
+        stride = self.stride_px or max(1, round((self.stride_periods or 0) * period_px))
+        return side, stride if self.stride_px or self.stride_periods else side // 2
 
 
 @dataclass(frozen=True)
 class TileSet:
-    """Tiles of one labelled frame.
+    """Tiles of labelled frames.
 
-    `train` (tile, y, x) float32 and `train_labels` (tile, y, x) uint8 overlap by half a tile;
-    `validation` (tile, y, x) and `validation_labels` do not overlap, and `validation_origins`
-    (tile, 2) say where in the frame each lies. Images are levelled by `normalise.local_contrast`;
-    `dark_level` is the level of their darkest pixels (the half per cent). The class `hole` is always
-    among `class_names`.
+    `train` (tile, y, x) float32 and `train_labels` (tile, y, x) uint8 overlap; `validation`
+    (tile, y, x) and `validation_labels` do not, and `validation_origins` (tile, 3) say where each
+    lies: number of its frame, y, x. Images are levelled by `normalise.local_contrast`; `dark_level`
+    is the level of their darkest pixels (the half per cent). The class `hole` is always among
+    `class_names`. `balance` counts what is labelled in both regions.
     """
 
     train: NDArray[np.float32]
@@ -40,84 +73,89 @@ class TileSet:
     period_px: float
     pixel_size_nm: float | None
     dark_level: float
+    balance: Balance
 
     @property
     def tile_px(self) -> int:
         """Side of a tile in px."""
         return int(self.train.shape[1])
 
-    def validation_region(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """The validation tiles put together again: image (y, x) and labels (y, x)."""
-        return _mosaic(self.validation, self.validation_origins), _mosaic(
-            self.validation_labels, self.validation_origins
-        )
-
-
-def _mosaic(tiles: NDArray[np.generic], origins: NDArray[np.int64]) -> NDArray:  # type: ignore[type-arg]
-    corner, side = origins.min(axis=0), tiles.shape[1]
-    canvas = np.zeros(tuple(origins.max(axis=0) - corner + side), tiles.dtype)
-    for tile, (y, x) in zip(tiles, origins - corner, strict=True):
-        canvas[y : y + side, x : x + side] = tile
-    return canvas
+    def validation_regions(self) -> list[tuple[int, Region, NDArray[np.float32]]]:
+        """The validation tiles put together again: for each frame its number, where in it, and the image (y, x)."""
+        regions = []
+        for frame in np.unique(self.validation_origins[:, 0]):
+            chosen = self.validation_origins[:, 0] == frame
+            origins = self.validation_origins[chosen, 1:]
+            (top, left), (bottom, right) = origins.min(axis=0), origins.max(axis=0) + self.tile_px
+            image = np.zeros((bottom - top, right - left), np.float32)
+            for tile, (y, x) in zip(self.validation[chosen], origins - (top, left), strict=True):
+                image[y : y + self.tile_px, x : x + self.tile_px] = tile
+            regions.append((int(frame), (slice(int(top), int(bottom)), slice(int(left), int(right))), image))
+        return regions
 
 
 def cut_tiles(
-    image: NDArray[np.float32],
-    labels: LabelledFrame,
+    frames: dict[int, tuple[NDArray[np.float32], LabelledFrame]],
     period_px: float,
     pixel_size_nm: float | None,
-    tile_px: int | None = None,
+    sizes: TileSizes,
 ) -> TileSet:
-    """Cut a levelled frame (y, x) into tiles.
+    """Cut levelled frames (y, x) of one movie, by their numbers, into tiles.
 
-    Validation is a strip along one side of the frame, a quarter of it as near as tiles allow, on
-    the side where it holds nearest to a quarter of the defects; a margin of half a tile parts it
-    from the training region. Raises InputError if either region would hold no defect.
+    Validation is a strip along one side, a quarter of the frame as near as tiles allow, on the side
+    where it holds nearest to a quarter of the defects; a margin of a tile parts it from the training
+    region. It is the same strip in all frames, since they show the same place.
+    Raises InputError if either region would hold no defect, or the frames are too small.
     """
-    if len(labels.objects) == 0:
-        raise InputError(f"no defect is labelled ({labels.made_by}); there is nothing to learn from")
-    side = tile_px or next((size for size in TILE_SIZES if min(image.shape) >= 4 * size), TILE_SIZES[-1])
-    if min(image.shape) < 4 * side:
-        raise InputError(f"tiles of {side} px need a frame of at least {4 * side} px a side, this one is {image.shape}")
-    strips = [_strip(image.shape, side, axis, at_end=at_end) for axis in (1, 0) for at_end in (True, False)]
-    places = np.round(labels.objects.positions).astype(int)
+    images = {number: image for number, (image, _) in frames.items()}
+    labels = {number: labelled for number, (_, labelled) in frames.items()}
+    first = next(iter(labels.values()))
+    if not any(len(labelled.objects) for labelled in labels.values()):
+        raise InputError(f"no defect is labelled ({first.made_by}); there is nothing to learn from")
+    shape = first.class_map.shape
+    side, stride = sizes.in_px(shape, period_px)
+    training, validation = _split(shape, side, list(labels.values()))
+    train_origins = _grid(training, side, stride)
+    origins = _grid(validation, side, side)
+    maps = {number: labelled.class_map for number, labelled in labels.items()}
+    return TileSet(
+        _cut(images, train_origins, side),
+        _cut(maps, train_origins, side),
+        _cut(images, origins, side),
+        _cut(maps, origins, side),
+        np.concatenate([np.insert(origins, 0, number, axis=1) for number in frames]),
+        first.class_names if HOLE in first.class_names else (*first.class_names, HOLE),
+        period_px,
+        pixel_size_nm,
+        float(np.percentile(list(images.values()), DARK_PERCENTILE)),
+        {"train": count_classes(labels.values(), training), "validation": count_classes(labels.values(), validation)},
+    )
 
-    def share(region: tuple[slice, slice]) -> float:
-        inside = [(places[:, k] >= region[k].start) & (places[:, k] < region[k].stop) for k in (0, 1)]
-        return float(np.mean(inside[0] & inside[1]))
+
+def _split(shape: tuple[int, ...], side: int, labels: list[LabelledFrame]) -> tuple[Region, Region]:
+    """Training and validation region: of four strips the one with nearest to a quarter of the objects."""
+    strips = [_strip(shape, side, axis, at_end=at_end) for axis in (1, 0) for at_end in (True, False)]
+    total = sum(len(labelled.objects) for labelled in labels)
+
+    def share(region: Region) -> float:
+        return sum(int(objects_within(labelled, region).sum()) for labelled in labels) / total
 
     training, validation = min(strips, key=lambda pair: abs(share(pair[1]) - VALIDATION_SHARE))
     if not share(validation) > 0 or not share(training) > 0:
         raise InputError(
-            f"{len(labels.objects)} labelled defects ({labels.made_by}) are too few or too close together: "
+            f"{total} labelled defects ({labels[0].made_by}) are too few or too close together: "
             "training and validation regions both need some"
         )
-    train_origins = _grid(training, side, side // 2)
-    origins = _grid(validation, side, side)
-    train_labels = _cut(labels.class_map, train_origins, side)
-    return TileSet(
-        _cut(image, train_origins, side),
-        train_labels,
-        _cut(image, origins, side),
-        _cut(labels.class_map, origins, side),
-        origins,
-        labels.class_names if HOLE in labels.class_names else (*labels.class_names, HOLE),
-        period_px,
-        pixel_size_nm,
-        float(np.percentile(image, DARK_PERCENTILE)),
-    )
-
-
-Region = tuple[slice, slice]
+    return training, validation
 
 
 def _strip(shape: tuple[int, ...], side: int, axis: int, *, at_end: bool) -> tuple[Region, Region]:
     """Training and validation regions, the latter at one end of an axis."""
     length = shape[axis]
     width = side * max(1, round(VALIDATION_SHARE * length / side))
-    split = (slice(0, length - width - side // 2), slice(length - width, length))
+    split = (slice(0, length - width - side), slice(length - width, length))
     if not at_end:
-        split = (slice(width + side // 2, length), slice(0, width))
+        split = (slice(width + side, length), slice(0, width))
     whole = slice(0, shape[1 - axis])
     # A strip's other side may not be a whole number of tiles: what is over is left out.
     across = slice(0, shape[1 - axis] // side * side)
@@ -126,13 +164,15 @@ def _strip(shape: tuple[int, ...], side: int, axis: int, *, at_end: bool) -> tup
 
 
 def _grid(region: Region, side: int, stride: int) -> NDArray[np.int64]:
+    """Corners (tile, 2) as (y, x) of the tiles of a region."""
     # The last tile is flush with the region's end: it overlaps more, and nothing is left out.
     starts = [np.unique([*range(part.start, part.stop - side + 1, stride), part.stop - side]) for part in region]
     return np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int64)
 
 
-def _cut(image: NDArray[np.generic], origins: NDArray[np.int64], side: int) -> NDArray:  # type: ignore[type-arg]
-    return np.stack([image[y : y + side, x : x + side] for y, x in origins])
+def _cut(images: Mapping[int, NDArray[Any]], origins: NDArray[np.int64], side: int) -> NDArray[Any]:
+    """Tiles (tile, y, x) with these corners of each image (y, x)."""
+    return np.stack([image[y : y + side, x : x + side] for image in images.values() for y, x in origins])
 
 
 def save_tiles(tiles: TileSet, provenance: dict[str, object], path: Path) -> None:
@@ -150,6 +190,7 @@ def save_tiles(tiles: TileSet, provenance: dict[str, object], path: Path) -> Non
             ignore=IGNORE,
             normalisation="local_contrast",
             provenance=json.dumps(provenance),
+            balance=json.dumps(tiles.balance),
         )
         if tiles.pixel_size_nm is not None:
             out.attrs["pixel_size_nm"] = tiles.pixel_size_nm
@@ -172,4 +213,12 @@ def load_tiles(path: Path) -> TileSet:
             period_px=float(stored.attrs["period_px"]),
             pixel_size_nm=None if size is None else float(size),
             dark_level=float(stored.attrs["dark_level"]),
+            balance=json.loads(stored.attrs["balance"]),
         )
+
+
+def load_balance(path: Path) -> Balance:
+    """Only the class balance of a stored tile set."""
+    with h5py.File(path, "r") as stored:
+        balance: Balance = json.loads(stored.attrs["balance"])
+        return balance

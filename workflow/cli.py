@@ -23,13 +23,16 @@ Names = Annotated[str | None, typer.Option(help="Classes that are defects, separ
 def run(
     movie: Annotated[Path, typer.Argument(help="The movie, or image, with the labelled frame.")],
     labels: Annotated[
-        Path | None, typer.Option(help="CSV of labelled columns; without it the Fourier method labels.")
+        Path | None, typer.Option(help="Labels: CSV, mask image, ImageJ ROIs; without, the Fourier method labels.")
     ] = None,
     apply: Annotated[list[Path] | None, typer.Option(help="Another movie to find defects in. May be repeated.")] = None,
     truth: Annotated[
-        list[Path] | None, typer.Option(help="CSV with the truth to score against, one for each --apply.")
+        list[Path] | None, typer.Option(help="Truth to score against, in the same forms, one for each --apply.")
     ] = None,
     defects: Names = None,
+    legend: Annotated[
+        str | None, typer.Option(help="What a mask's colours or indices are: vacancy=#ff0000,dopant=#00ff00.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
@@ -50,8 +53,9 @@ def run(
         "truth": [str(path) for path in truth or []],
         "seed": seed,
         "labels": {
-            "points": None if labels is None else str(labels),
+            "file": None if labels is None else str(labels),
             "defects": [part.strip() for part in defects.split(",") if part.strip()] if defects else None,
+            "legend": legend,
         },
         "site": {"workers": workers},
     }

@@ -7,15 +7,30 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from data_prep.errors import InputError
 from data_prep.fourier.filters import Reference
 from data_prep.fourier.labeller import AUTO_BRIGHTER, AUTO_DARKER
+from data_prep.label_files.legend import parse_legend
+from data_prep.tiles import TILE_SIZES
+
+
+def _listed(frame: object) -> object:
+    """One frame is a list of one."""
+    return [frame] if isinstance(frame, int) else frame
+
+
+def _different(frames: tuple[int, ...]) -> tuple[int, ...]:
+    if not frames or len(set(frames)) < len(frames):
+        raise ValueError("is one frame, or a list of different ones")
+    return tuple(sorted(frames))
+
 
 # Absolute, so that the same command means the same run from any folder.
 File = Annotated[Path, AfterValidator(Path.absolute)]
 Count = Annotated[int, Field(ge=1)]
+Frames = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed), AfterValidator(_different)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -24,14 +39,35 @@ class _Section(BaseModel):
 
 
 class LabelsConfig(_Section):
-    """Where labels come from: a CSV of columns, or the Fourier method with these thresholds."""
+    """Where labels come from: a file that people made, or the Fourier method with these thresholds.
 
-    points: File | None = None
+    `frame` is the number of the labelled frame, or a list of several. `legend` says which colours or
+    indices of a mask are which classes.
+    """
+
+    file: File | None = None
     defects: tuple[str, ...] = ()
-    frame: Annotated[int, Field(ge=0)] = 0
+    legend: Annotated[dict[str, int | str], BeforeValidator(parse_legend)] = {}
+    frame: Frames = (0,)
     darker: Annotated[float, Field(gt=0)] = AUTO_DARKER
     brighter: Annotated[float, Field(gt=0)] = AUTO_BRIGHTER
     reference: Reference = "lattice"
+
+
+class TilesConfig(_Section):
+    """Side and stride of the tiles, each in px or in lattice periods, see `data_prep.tiles.TileSizes`."""
+
+    size_px: Annotated[int, Field(ge=TILE_SIZES[-1])] | None = None
+    size_periods: Annotated[float, Field(gt=0)] | None = None
+    stride_px: Count | None = None
+    stride_periods: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_unit_each(self) -> TilesConfig:
+        for name in ("size", "stride"):
+            if getattr(self, f"{name}_px") is not None and getattr(self, f"{name}_periods") is not None:
+                raise ValueError(f"give {name}_px or {name}_periods, not both")
+        return self
 
 
 class SearchConfig(_Section):
@@ -85,6 +121,7 @@ class RunConfig(_Section):
     truth: tuple[File, ...] = ()
     seed: Annotated[int, Field(ge=0)] = 0
     labels: LabelsConfig = LabelsConfig()
+    tiles: TilesConfig = TilesConfig()
     search: SearchConfig = SearchConfig()
     tuning: TuningConfig = TuningConfig()
     training: TrainingConfig = TrainingConfig()
@@ -123,7 +160,7 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
 
 def _anchor(values: dict[str, Any], folder: Path) -> None:
     """Make the paths of a configuration file relative to its folder."""
-    for section, key in ((values, "movie"), (values, "apply"), (values, "truth"), (values.get("labels"), "points")):
+    for section, key in ((values, "movie"), (values, "apply"), (values, "truth"), (values.get("labels"), "file")):
         if isinstance(section, dict) and key in section:
             given = section[key]
             if isinstance(given, str):

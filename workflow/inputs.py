@@ -4,44 +4,74 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import median
 
 from analysis.target import Target
 from apps.prepare import Source
 from data_prep.errors import InputError
 from data_prep.fourier.labeller import FourierFilter
 from data_prep.fourier.lattice import lattice_period
-from data_prep.labels import check_positions, choose_defects, read_points
+from data_prep.label_files.label_file import choose_defects, summary
+from data_prep.label_files.reading import is_mask, read_labels
 from data_prep.movie import Movie, open_movie
+from data_prep.tiles import TileSizes
 from workflow.config import RunConfig
+
+FRAMES_SHOWN = 8  # in a message
 
 
 def source_of(config: RunConfig) -> Source:
     """The movie to learn from. Raises InputError if it or its labels cannot be used."""
     labels = config.labels
     defects: tuple[str, ...] = ()
-    if labels.defects and labels.points is None and not config.truth:
-        raise InputError("--defects names classes of a CSV; give one with --labels or --truth")
+    given = [path for path in (labels.file, *config.truth) if path is not None]
+    if labels.defects and not given:
+        raise InputError("--defects names classes of labels; give them with --labels or --truth")
+    if labels.legend and not any(is_mask(path) for path in given):
+        raise InputError("--legend is for a mask image; give one with --labels or --truth")
+    sizes = TileSizes(**dict(config.tiles))
     with open_movie(config.movie, config.pixel_size_nm, config.dataset) as movie:
-        frame = movie.frame(labels.frame)
-        try:
-            period = lattice_period(frame)
-        except InputError as error:
-            raise InputError(f"{config.movie}: frame {labels.frame} {error}") from None
-        if labels.points is not None:
-            points = read_points(labels.points, movie.pixel_size_nm)
-            if points.tells_frames and labels.frame not in points.frame:
-                raise InputError(f"{labels.points}: has no column of frame {labels.frame} (labels.frame)")
-            check_positions(points, movie.shape)
-            defects = choose_defects(points, labels.defects, movie.shape, period)
+        period = median(_period(movie, frame) for frame in labels.frame)
+        sizes.in_px(movie.shape, period)
+        if labels.file is not None:
+            defects = _labelled_classes(labels.file, config, movie, period)
     return Source(
         movie=config.movie,
-        frame=labels.frame,
-        points=labels.points,
+        frames=labels.frame,
+        labels=labels.file,
         defects=defects,
         pixel_size_nm=config.pixel_size_nm,
         dataset=config.dataset,
         fourier=FourierFilter(labels.darker, labels.brighter, labels.reference),
+        legend=tuple(labels.legend.items()),
+        tiles=sizes,
     )
+
+
+def _period(movie: Movie, frame: int) -> float:
+    """The lattice period of a frame in px, by an error that names the frame if it has none."""
+    image = movie.frame(frame)
+    try:
+        return lattice_period(image)
+    except InputError as error:
+        raise InputError(f"{movie.source}: frame {frame} {error}") from None
+
+
+def _labelled_classes(path: Path, config: RunConfig, movie: Movie, period_px: float) -> tuple[str, ...]:
+    """The classes to learn. Raises InputError if the labels do not fit the movie or the legend."""
+    file = read_labels(path, tuple(config.labels.legend.items()), movie.pixel_size_nm)
+    file.check(movie.shape, movie.frames)
+    wanted = config.labels.frame
+    if file.frames is None and len(wanted) > 1:
+        raise InputError(f"{path}: does not tell which frame it labels, and {len(wanted)} are wanted (labels.frame)")
+    lacking = [frame for frame in wanted if file.frames is not None and frame not in file.frames]
+    if lacking:
+        there = ", ".join(str(frame) for frame in sorted(file.frames or ())[:FRAMES_SHOWN])
+        raise InputError(f"{path}: has no label in frame {lacking[0]} (labels.frame); it has some in {there}")
+    empty = [name for name, count in file.counts.items() if count == 0]
+    if empty:
+        raise InputError(f"{path}: no pixel of '{empty[0]}', which the legend names; it has {summary(file.counts)}")
+    return choose_defects(file, config.labels.defects, movie.shape, period_px)
 
 
 def targets_of(config: RunConfig, source: Source) -> tuple[Target, ...]:
@@ -57,34 +87,35 @@ def targets_of(config: RunConfig, source: Source) -> tuple[Target, ...]:
         is_source = not targets and path == config.movie
         with open_movie(path, config.pixel_size_nm, config.dataset) as movie:
             wanted = source.defects or config.labels.defects
-            defects = _scored_classes(truth, wanted, movie) if truth is not None else ()
-            frames = tuple(i for i in range(movie.frames) if not (is_source and i == config.labels.frame))
+            defects = _scored_classes(truth, wanted, movie, config) if truth is not None else ()
+            frames = tuple(i for i in range(movie.frames) if not (is_source and i in config.labels.frame))
         if frames:
             name = _name(path, {target.name for target in targets})
-            targets.append(Target(name, path, frames, truth, defects, config.pixel_size_nm, config.dataset))
+            targets.append(
+                Target(name, path, frames, truth, defects, config.pixel_size_nm, config.dataset, source.legend)
+            )
     if not targets:
-        raise InputError(
-            f"{config.movie}: has one frame, the labelled one; name a movie to find defects in with --apply"
-        )
+        raise InputError(f"{config.movie}: has no frame but the labelled; name a movie to find defects in with --apply")
     return tuple(targets)
 
 
-def _scored_classes(truth: Path, wanted: tuple[str, ...], movie: Movie) -> tuple[str, ...]:
+def _scored_classes(truth: Path, wanted: tuple[str, ...], movie: Movie, config: RunConfig) -> tuple[str, ...]:
     """The classes of a truth file that count: those that were learnt, as far as it has them.
 
     With Fourier labels there are no names to go by: then the rule for labels holds.
     """
-    points = read_points(truth, movie.pixel_size_nm)
-    if movie.frames > 1 and not points.tells_frames:
-        raise InputError(f"{truth}: has no column 'frame', and {movie.source} has {movie.frames} frames")
-    check_positions(points, movie.shape)
+    file = read_labels(truth, tuple(config.labels.legend.items()), movie.pixel_size_nm)
+    if movie.frames > 1 and file.frames is None:
+        raise InputError(
+            f"{truth}: does not tell of which frame it is, and {movie.source} has {movie.frames} (a CSV tells it in a "
+            "column 'frame', a mask by being a stack, ROIs by their positions)"
+        )
+    file.check(movie.shape, movie.frames)
     if not wanted:
-        first = int(points.frame.min()) if points.tells_frames else 0
-        return choose_defects(points, (), movie.shape, lattice_period(movie.frame(min(first, movie.frames - 1))))
-    there = tuple(name for name in wanted if name in points.names)
+        return choose_defects(file, (), movie.shape, _period(movie, min(file.frames or {0})))
+    there = tuple(name for name in wanted if name in file.counts)
     if not there:
-        present = ", ".join(sorted(set(points.names)))
-        raise InputError(f"{truth}: has none of the defect classes {', '.join(wanted)}; it has {present}")
+        raise InputError(f"{truth}: has none of the defect classes {', '.join(wanted)}; it has {summary(file.counts)}")
     return there
 
 

@@ -17,10 +17,12 @@ from apps.detect import collect, detect_frames, draw_figures
 from apps.evaluate import EvaluationSettings
 from apps.finish import Finalist, keep_best, try_finalist
 from apps.parsl_apps import Engine, start_engine, value_of
-from apps.prepare import Source, label_frame, make_tiles, stage_tiles, tune_baseline
+from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_baseline
+from data_prep.balance import balance_lines
 from data_prep.files import whole_file
 from data_prep.labels import load_labels
 from data_prep.staging import node_root, unstage
+from data_prep.tiles import load_balance
 from networks.genome import decode
 from networks.space import Limits
 from search.campaign import Strategy, run_campaign, utilisation
@@ -77,20 +79,25 @@ def run_pipeline(
 
 
 def _prepare(run: Run) -> tuple[Pending, Pending, str]:
-    """Label the frame, cut and stage the tiles, tune the filter to compare with."""
+    """Label the frames, cut and stage the tiles, tune the filter to compare with."""
     folder, source = run.folder, run.source
     own = next((target for target in run.targets if target.movie == source.movie), None)
-    labels = run.stage(folder.labels, label_frame, source, folder.labels)
+    labels = run.stage(folder.labels, label_frames, source, folder.labels)
     tiles = run.stage(folder.tiles, make_tiles, source, labels, folder.tiles)
     staged = run.engine.submit(stage_tiles, tiles, run.config.site.node_local)
     fourier = run.stage(folder.fourier, tune_baseline, source, labels, own, folder.fourier)
     with run.progress.waiting("starting workers, labelling, cutting tiles"):
         digest = str(value_of(staged))
-    labelled, frame, period = load_labels(folder.labels)
+    labelled, period = load_labels(folder.labels)
+    first = next(iter(labelled.values()))
+    defects = sum(len(frame.objects) for frame in labelled.values())
+    numbers = ", ".join(str(number) for number in labelled)
     run.progress.say(
-        f"frame {frame} labelled: {len(labelled.objects)} defects ({', '.join(labelled.class_names)}) "
-        f"by {labelled.made_by}; lattice planes {period:.2f} px apart"
+        f"{'frames' if len(labelled) > 1 else 'frame'} {numbers} labelled: {defects} defects "
+        f"({', '.join(first.class_names)}) by {first.made_by}; lattice planes {period:.2f} px apart"
     )
+    for line in balance_lines(load_balance(folder.tiles)):
+        run.progress.say(line)
     return labels, fourier, digest
 
 

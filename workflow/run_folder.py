@@ -112,14 +112,21 @@ def _difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -
     return ""
 
 
-def to_toml(values: dict[str, Any]) -> str:
+def to_toml(values: dict[str, Any], section: str = "") -> str:
     """Nested settings as TOML, without those that are None."""
-    lines = [f"{key} = {_toml_value(v)}" for key, v in values.items() if not isinstance(v, dict) and v is not None]
-    for key, section in values.items():
-        if isinstance(section, dict):
-            lines += ["", f"[{key}]"]
-            lines += [f"{name} = {_toml_value(v)}" for name, v in section.items() if v is not None]
-    return "\n".join(lines) + "\n"
+    lines = [f"[{section}]"] if section else []
+    lines += [
+        f"{_toml_key(key)} = {_toml_value(v)}" for key, v in values.items() if not isinstance(v, dict) and v is not None
+    ]
+    text = "\n".join(lines) + "\n"
+    for key, inner in values.items():
+        if isinstance(inner, dict):
+            text += "\n" + to_toml(inner, f"{section}.{_toml_key(key)}" if section else _toml_key(key))
+    return text
+
+
+def _toml_key(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else json.dumps(name, ensure_ascii=False)
 
 
 def _toml_value(value: Any) -> str:

@@ -10,7 +10,9 @@ from analysis.scores import match, matching_f1
 from data_prep.fourier.filters import Reference
 from data_prep.fourier.labeller import FourierFilter, fourier_objects
 from data_prep.fourier.lattice import lattice_period
-from data_prep.labels import LabelledFrame, choose_defects, from_points, read_points
+from data_prep.label_files.label_file import choose_defects
+from data_prep.label_files.reading import read_labels
+from data_prep.labels import LabelledFrame
 from data_prep.movie import open_movie
 
 SHAPE = (130, 190)
@@ -39,7 +41,7 @@ def f1_of(frame: NDArray[np.float64], labels: LabelledFrame, darker: float, brig
 def test_dark_and_bright_defects_both_get_their_threshold(spots: Spots, truth: Truth) -> None:
     marks = dict.fromkeys(DARK, -4.0) | dict.fromkeys(BRIGHT, 4.0)
     frame, labels = lattice(1) + spots(SHAPE, 3.0, marks), truth(SHAPE, *DARK, *BRIGHT)
-    tuned = tune_fourier(frame, labels)
+    tuned = tune_fourier([(frame, labels)])
     assert tuned.darker is not None
     assert tuned.brighter is not None
     assert f1_of(frame, labels, tuned.darker, tuned.brighter) == 1.0
@@ -49,7 +51,7 @@ def test_without_bright_defects_that_side_is_not_looked_at(spots: Spots, truth: 
     """Bright marks that are no defects must not be found."""
     marks = dict.fromkeys(DARK, -4.0) | dict.fromkeys(BRIGHT, 4.0)
     frame, labels = lattice(2) + spots(SHAPE, 3.0, marks), truth(SHAPE, *DARK)
-    tuned = tune_fourier(frame, labels)
+    tuned = tune_fourier([(frame, labels)])
     assert tuned.brighter is None
     assert tuned.darker is not None
     assert f1_of(frame, labels, tuned.darker, None) == 1.0
@@ -60,7 +62,7 @@ def test_no_threshold_for_darker_spots_alone_does_better(spots: Spots, truth: Tr
     """Faint marks, some of which the noise hides."""
     depths = dict(zip(DARK, (-0.8, -1.2, -1.6, -2.0, -2.4), strict=True)) | dict.fromkeys(BRIGHT, 1.0)
     frame, labels = lattice(seed) + spots(SHAPE, 2.0, depths), truth(SHAPE, *DARK, *BRIGHT)
-    tuned = tune_fourier(frame, labels)
+    tuned = tune_fourier([(frame, labels)])
     assert tuned.darker is not None
     reached = f1_of(frame, labels, tuned.darker, tuned.brighter)
     others = [f1_of(frame, labels, darker, None) for darker in np.arange(1.4, 8.01, 0.2)]
@@ -75,10 +77,10 @@ def labelled_area(name: str) -> tuple[NDArray[np.float32], LabelledFrame, float]
     with open_movie(DATA / f"{name}_maadf.dm4") as movie:
         frame = movie.frame(0)
     period = lattice_period(frame)
-    atoms = read_points(DATA / f"{name}_atoms.csv", None)
+    atoms = read_labels(DATA / f"{name}_atoms.csv", (), None)
     defects = choose_defects(atoms, (), (512, 512), period)
     assert set(defects) == {"chalcogen_vacancy", "dopant_or_metal_vacancy"}
-    return frame, from_points(atoms, 0, defects, (512, 512), period), period
+    return frame, atoms.label(0, defects, (512, 512), period), period
 
 
 @pytest.mark.data
@@ -87,7 +89,7 @@ def test_a_filter_tuned_on_one_real_area_finds_the_defects_of_another(
     reference: Reference, here: float, elsewhere: float
 ) -> None:
     frame, labels, period = labelled_area("area11")
-    tuned = tune_fourier(frame, labels, reference)
+    tuned = tune_fourier([(frame, labels)], reference)
     assert matching_f1(match(fourier_objects(frame, tuned), labels, period)) >= here
     frame, labels, period = labelled_area("area02")
     assert matching_f1(match(fourier_objects(frame, tuned), labels, period)) >= elsewhere

@@ -66,7 +66,7 @@ def logit(probability: float) -> float:
 def test_the_threshold_parts_true_from_false_peaks_nearer_to_the_true(spots: Spots, truth: Truth) -> None:
     true, false = GRID[:12], GRID[12:]
     score = spots(SHAPE, 2.0, dict.fromkeys(true, 0.9) | dict.fromkeys(false, 0.3)).astype(np.float32)
-    threshold, f1 = choose_threshold(score, truth(SHAPE, *true), PERIOD_PX)
+    threshold, f1 = choose_threshold([(score, truth(SHAPE, *true))], PERIOD_PX)
     assert f1 == 1.0
     assert (logit(0.3) + logit(0.9)) / 2 < logit(threshold) < logit(0.9)
 
@@ -83,7 +83,7 @@ def test_the_threshold_is_as_good_as_the_best_within_a_standard_error(spots: Spo
     true = GRID[::2]
     heights = {place: float(rng.beta(*((5, 2) if place in true else (2, 5)))) for place in GRID}
     score = spots(SHAPE, 1.5, heights).astype(np.float32)
-    threshold, f1 = choose_threshold(score, truth(SHAPE, *true), PERIOD_PX)
+    threshold, f1 = choose_threshold([(score, truth(SHAPE, *true))], PERIOD_PX)
     best = max(counted_by_hand(heights, true, least) for least in np.linspace(0.02, 0.99, 400))
     assert f1 == pytest.approx(counted_by_hand(heights, true, threshold))
     # The thresholds tried are coarse, so the best of them may be a little below the best of all.
@@ -91,7 +91,8 @@ def test_the_threshold_is_as_good_as_the_best_within_a_standard_error(spots: Spo
 
 
 def test_with_nothing_to_find_a_threshold_is_given_all_the_same(spots: Spots, truth: Truth) -> None:
-    threshold, f1 = choose_threshold(spots(SHAPE, 2.0, {(50, 60): 0.8}).astype(np.float32), truth(SHAPE), PERIOD_PX)
+    score = spots(SHAPE, 2.0, {(50, 60): 0.8}).astype(np.float32)
+    threshold, f1 = choose_threshold([(score, truth(SHAPE))], PERIOD_PX)
     assert 0 < threshold < 1
     assert f1 == 0.0
 
@@ -105,4 +106,19 @@ def test_the_threshold_is_never_in_a_dip_of_the_curve() -> None:
     objects = Objects(np.array(grid[:5] + grid[11:16], float), np.ones(10), np.zeros(shape, np.int32))
     labels = LabelledFrame(np.zeros(shape, np.uint8), objects, np.ones(10, np.int64), ("v",), "hand")
     best = 20 / 26
-    assert choose_threshold(score, labels, 10.0)[1] >= best - np.sqrt(best * (1 - best) / 10)
+    assert choose_threshold([(score, labels)], 10.0)[1] >= best - np.sqrt(best * (1 - best) / 10)
+
+
+def test_the_threshold_holds_for_all_regions_together(spots: Spots, truth: Truth) -> None:
+    """Alone, the first region asks for less than 0.5 and the second, of another shape, for more."""
+    first = spots(SHAPE, 2.0, dict.fromkeys(GRID[:8], 0.4)).astype(np.float32)
+    other = (90, 180)
+    second = spots(other, 2.0, dict.fromkeys(GRID[:4], 0.9) | dict.fromkeys(GRID[8:10], 0.6)).astype(np.float32)
+    regions = [(first, truth(SHAPE, *GRID[:8])), (second, truth(other, *GRID[:4]))]
+    threshold, f1 = choose_threshold(regions, PERIOD_PX)
+    # Below 0.4 all 12 are found and 2 false ones too; above 0.6 only 4 are, and no false one.
+    assert threshold < 0.4
+    assert f1 == pytest.approx(24 / 26)
+    assert choose_threshold(regions[1:], PERIOD_PX)[0] > 0.6
+    few = [(second, truth(other, *GRID[:4])), (first, truth(SHAPE))]  # now what the first region has is false
+    assert choose_threshold(few, PERIOD_PX)[0] > 0.6

@@ -9,10 +9,14 @@ import pytest
 
 from analysis.target import Target
 from apps.evaluate import EvaluationSettings, evaluate
-from apps.finish import Finalist, keep_best, try_finalist
+from apps.finish import Finalist, crop, keep_best, train_finalist, try_finalist
 from apps.limits import TimeLimitError, time_limit
 from apps.parsl_apps import Engine, StageError, run_task
-from apps.prepare import Source, label_frame, make_tiles, stage_tiles, tune_baseline
+from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_baseline
+from data_prep.labels import LabelledFrame, load_labels
+from data_prep.objects import Objects
+from data_prep.tiles import load_tiles
+from networks.detector import load_detector
 from networks.genome import encode
 from networks.space import sample
 from search.evaluation import Evaluation, Request, Status
@@ -22,10 +26,65 @@ from search.evaluation import Evaluation, Request, Status
 def prepared(tiny_movie, tmp_path_factory):
     """Labels and tiles of the tiny movie, by the Fourier method."""
     folder = tmp_path_factory.mktemp("prepared")
-    source = Source(tiny_movie[0], 0, None, (), None, None)
-    labels = label_frame(source, folder / "labels.h5")
+    source = Source(tiny_movie[0], (0,), None, (), None, None)
+    labels = label_frames(source, folder / "labels.h5")
     tiles = make_tiles(source, labels, folder / "tiles.h5")
     return source, labels, tiles, folder
+
+
+DEFECTS = ("molybdenum", "sulphur_vacancy", "sulphur_pair_vacancy")
+
+
+@pytest.fixture(params=["fourier", "truth"])
+def several(request, tiny_movie, tmp_path):
+    """Labels and tiles of two frames, by the Fourier method or from a file."""
+    by_hand = (tiny_movie[1], DEFECTS) if request.param == "truth" else (None, ())
+    source = Source(tiny_movie[0], (1, 3), *by_hand, None, None)
+    labels = label_frames(source, tmp_path / "labels.h5")
+    return source, labels, make_tiles(source, labels, tmp_path / "tiles.h5")
+
+
+def test_several_frames_are_labelled_and_give_tiles_from_one_split(several):
+    _, labels, tiles = several
+    labelled, period = load_labels(labels)
+    cut = load_tiles(tiles)
+    assert sorted(labelled) == [1, 3]
+    assert cut.period_px == period
+    assert len({frame.class_names for frame in labelled.values()}) == 1
+    (first, here, image), (second, there, _) = cut.validation_regions()
+    assert (first, second) == (1, 3)
+    assert here == there
+    assert image.shape == tuple(part.stop - part.start for part in here)
+    for part in ("train", "validation"):
+        counts = [cut.balance[part][name] for name in labelled[1].class_names]
+        assert sum(count["objects"] for count in counts) > 0
+    total = sum(c["objects"] for part in cut.balance.values() for c in part.values())
+    assert total <= sum(len(frame.objects) for frame in labelled.values())
+    pixels = sum(int((frame.class_map[here] == 1).sum()) for frame in labelled.values())
+    assert cut.balance["validation"][labelled[1].class_names[0]]["pixels"] == pixels
+
+
+def test_a_finalist_gets_its_threshold_from_the_regions_of_all_frames(several, tmp_path):
+    _, labels, tiles = several
+    finalist = Finalist(encode(sample(np.random.default_rng(1))), 0, 0)
+    trained = train_finalist(finalist, tiles, labels, 40, 60.0, tmp_path / "d.safetensors")
+    assert trained["path"] == str(tmp_path / "d.safetensors")
+    detector = load_detector(tmp_path / "d.safetensors")
+    assert 0 < detector.threshold < 1
+    assert detector.provenance["validation_detection_f1"] == trained["detection_f1"]
+
+
+def test_a_crop_has_the_objects_of_its_region_and_counts_from_its_corner():
+    regions = np.zeros((60, 90), np.int32)
+    regions[20:30, 40:50] = 2
+    objects = Objects(np.array([(5.0, 6.0), (24.5, 44.5), (29.0, 61.0)]), np.ones(3), regions)
+    labels = LabelledFrame((regions > 0).astype(np.uint8), objects, np.array([1, 2, 3]), ("a", "b", "c"), "hand")
+    part = crop(labels, (slice(10, 40), slice(35, 80)))
+    assert part.objects.positions.tolist() == [[14.5, 9.5], [19, 26]]
+    assert part.kinds.tolist() == [2, 3]
+    assert part.objects.extended().tolist() == [True, False]
+    assert part.class_map.shape == part.objects.regions.shape == (30, 45)
+    assert np.argwhere(part.objects.regions == 1)[0].tolist() == [10, 5]
 
 
 @pytest.fixture
@@ -109,8 +168,8 @@ def test_a_task_never_raises():
 
 
 def test_input_errors_stay_input_errors(tmp_path):
-    source = Source(tmp_path / "none.tif", 0, None, (), None, None)
-    outcome = run_task("apps.prepare", "label_frame", source, tmp_path / "out.h5")
+    source = Source(tmp_path / "none.tif", (0,), None, (), None, None)
+    outcome = run_task("apps.prepare", "label_frames", source, tmp_path / "out.h5")
     assert outcome["evostem_outcome"] == "input error"
     assert "none.tif" in outcome["message"]
     assert not (tmp_path / "out.h5").exists()

@@ -9,7 +9,7 @@ from analysis.scores import precision_recall_f1
 from analysis.target import Target
 from apps.detect import detect_frames
 from apps.finish import Finalist, train_finalist
-from apps.prepare import Source, label_frame, make_tiles, tune_baseline
+from apps.prepare import Source, label_frames, make_tiles, tune_baseline
 from networks.genome import encode
 from networks.space import LEARNING_RATES, Convolution, NetworkSpec, Training
 
@@ -20,8 +20,8 @@ DEFECTS = ("chalcogen_vacancy", "dopant_or_metal_vacancy")
 @pytest.mark.data
 @pytest.mark.skipif(not DATA.exists(), reason="the shared real STEM images are not here")
 def test_a_plain_network_beats_the_tuned_fourier_filter_on_another_area(tmp_path):
-    source = Source(DATA / "area11_maadf.dm4", 0, DATA / "area11_atoms.csv", DEFECTS, None, None)
-    labels = label_frame(source, tmp_path / "labels.h5")
+    source = Source(DATA / "area11_maadf.dm4", (0,), DATA / "area11_atoms.csv", DEFECTS, None, None)
+    labels = label_frames(source, tmp_path / "labels.h5")
     tiles = make_tiles(source, labels, tmp_path / "tiles.h5")
     fourier = tune_baseline(source, labels, None, tmp_path / "fourier.json")
     layers = [Convolution(16, 5, 5, 1, 1, "zeros", "relu", "batch", 0.0, skip=False)]

@@ -1,204 +1,24 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
-from numpy.typing import NDArray
 
-from data_prep.errors import InputError
-from data_prep.labels import (
-    IGNORE,
-    LabelledFrame,
-    PointList,
-    choose_defects,
-    from_points,
-    is_complete,
-    load_labels,
-    read_points,
-    save_labels,
-)
+from data_prep.labels import IGNORE, LabelledFrame, load_labels, rename_classes, save_labels
+from data_prep.objects import Objects
 
-SHAPE = (80, 130)
 PERIOD_PX = 8.0
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Callable[[str], Path]:
-    def write(text: str) -> Path:
-        path = tmp_path / "atoms.csv"
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write
-
-
-Table = Callable[[str], Path]
-
-
-def complete_list(names: Callable[[int], str], frame: int = 0) -> str:
-    """Columns 8 px apart over rows 4 to 76 and columns 10 to 122, each named by its number."""
-    places = [(y, x) for y in range(4, 80, 8) for x in range(10, 130, 8)]
-    lines = [f"{frame},{y},{x},{names(number)}" for number, (y, x) in enumerate(places)]
-    return "\n".join(["frame,y_px,x_px,site", *lines])
-
-
-def disk(centre: tuple[float, float], radius: float) -> NDArray[np.bool_]:
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    return np.asarray((y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2)
-
-
-def test_positions_in_pixels_are_row_and_column(table: Table) -> None:
-    points = read_points(table("x_px,frame,site,y_px\n90.5,2,vacancy,10\n3,0, dopant ,40\n"), None)
-    assert points.positions.tolist() == [[10, 90.5], [40, 3]]
-    assert points.frame.tolist() == [2, 0]
-    assert points.names == ("vacancy", "dopant")
-    assert points.groups == ("", "")
-
-
-def test_positions_in_nm_are_scaled_by_the_pixel_size(table: Table) -> None:
-    path = table("y_nm,x_nm,class\n1.0,2.5,vacancy\n")
-    assert read_points(path, 0.05).positions == pytest.approx(np.array([[20, 50]]))
-    with pytest.raises(InputError, match=r"atoms\.csv: positions are in nm.*--pixel-size"):
-        read_points(path, None)
-
-
-def test_pixels_go_before_nm(table: Table) -> None:
-    assert read_points(table("y_nm,x_nm,y_px,x_px,site\n1,2,30,40,a\n"), 0.05).positions.tolist() == [[30, 40]]
-
-
-def test_a_byte_order_mark_and_spaces_in_the_header_do_no_harm(table: Table) -> None:
-    assert read_points(table("\ufeffy_px, x_px , site\n1,2,a\n"), None).positions.tolist() == [[1, 2]]
-
-
-@pytest.mark.parametrize("column", ["site", "class", "label", "species", "type"])
-def test_the_class_column_has_one_of_five_names(table: Table, column: str) -> None:
-    assert read_points(table(f"y_px,x_px,{column}\n1,2,a\n"), None).names == ("a",)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("row,column,site\n1,2,a\n", "no columns 'y_px' and 'x_px' (or 'y_nm' and 'x_nm'); found: row, column, site"),
-        ("y_px,x_nm,site\n1,2,a\n", "found: y_px, x_nm, site"),
-        (
-            "y_px,x_px,colour\n1,2,a\n",
-            "no class column, one of site, class, label, species, type; found: y_px, x_px, c",
-        ),
-        ("", "found: none"),
-        ("y_px,x_px,site\n", "holds no labelled columns"),
-        ("y_px,x_px,site\n1,2,a\n3,4,a\n5,six,a\n", "line 4 has no number for y_px, x_px or frame"),
-        ("y_px,x_px,site\n1\n", "line 2 has no number"),
-        ("frame,y_px,x_px,site\n0,1,2,a\nlast,1,2,a\n", "line 3 has no number"),
-        ("y_px,x_px,site\n1,2,a\nnan,4,a\n", "line 3 has a position that is not a finite number"),
-        ("y_px,x_px,site\n1,inf,a\n", "line 2 has a position that is not a finite number"),
-    ],
-)
-def test_a_bad_list_is_refused_with_its_name_and_place(table: Table, text: str, words: str) -> None:
-    path = table(text)
-    with pytest.raises(InputError) as raised:
-        read_points(path, None)
-    assert str(raised.value).startswith(f"{path}: ")
-    assert words in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def test_a_missing_or_binary_list_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.csv: no such file"):
-        read_points(tmp_path / "none.csv", None)
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(InputError, match=r"binary\.csv: cannot be read as CSV"):
-        read_points(tmp_path / "binary.csv", None)
-
-
-def test_a_list_of_all_columns_is_complete_and_one_of_defects_is_not(table: Table) -> None:
-    everything = read_points(table(complete_list(lambda _: "metal")), None)
-    assert is_complete(everything, SHAPE, PERIOD_PX)
-    few = read_points(table("y_px,x_px,site\n" + "10,20,vacancy\n" * 5), None)
-    assert not is_complete(few, SHAPE, PERIOD_PX)
-
-
-def test_in_a_complete_list_the_rare_classes_are_defects(table: Table) -> None:
-    names = {0: "vacancy", 20: "vacancy", 40: "dopant"}
-    points = read_points(table(complete_list(lambda k: names.get(k, "metal" if k % 3 else "pair"))), None)
-    assert choose_defects(points, (), SHAPE, PERIOD_PX) == ("vacancy", "dopant")
-
-
-def test_a_complete_list_without_rare_classes_asks_which_are_defects(table: Table) -> None:
-    points = read_points(table(complete_list(lambda k: "metal" if k % 3 else "pair")), None)
-    with pytest.raises(InputError, match=r"--defects; it has metal \(100\), pair \(50\)"):
-        choose_defects(points, (), SHAPE, PERIOD_PX)
-    assert choose_defects(points, ("pair",), SHAPE, PERIOD_PX) == ("pair",)
-
-
-def test_in_a_list_of_defects_all_classes_are_defects(table: Table) -> None:
-    points = read_points(table("y_px,x_px,site\n10,20,b\n30,40,a\n50,60,b\n"), None)
-    assert choose_defects(points, (), SHAPE, PERIOD_PX) == ("b", "a")
-
-
-def test_an_unknown_class_is_refused_with_those_there_are(table: Table) -> None:
-    points = read_points(table("y_px,x_px,site\n10,20,b\n30,40,a\n50,60,b\n"), None)
-    with pytest.raises(InputError, match=r"atoms\.csv: no class 'c'; it has b \(2\), a \(1\)"):
-        choose_defects(points, ("a", "c"), SHAPE, PERIOD_PX)
-
-
-def test_each_defect_of_the_frame_is_a_disk_of_its_class(table: Table) -> None:
-    text = "frame,y_px,x_px,site\n1,20,100,a\n1,60,30.4,b\n1,40,60,other\n0,10,10,a\n"
-    labels = from_points(read_points(table(text), None), 1, ("b", "a"), SHAPE, PERIOD_PX)
-    expected = np.where(disk((20, 100), 2.8), 2, np.where(disk((60, 30.4), 2.8), 1, 0))
-    np.testing.assert_array_equal(labels.class_map, expected)
-    assert labels.objects.positions.tolist() == [[20, 100], [60, 30.4]]
-    assert labels.kinds.tolist() == [2, 1]
-    assert labels.class_names == ("b", "a")
-    assert labels.labelled.all()
-    assert "atoms.csv" in labels.made_by
-
-
-def test_a_frame_without_points_in_a_list_of_defects_has_none(table: Table) -> None:
-    points = read_points(table("frame,y_px,x_px,site\n0,10,20,a\n"), None)
-    assert [len(from_points(points, frame, ("a",), SHAPE, PERIOD_PX).objects) for frame in (0, 3)] == [1, 0]
-    without = read_points(table("y_px,x_px,site\n10,20,a\n"), None)  # rows of whatever frame is meant
-    assert [len(from_points(without, frame, ("a",), SHAPE, PERIOD_PX).objects) for frame in (0, 3)] == [1, 1]
-
-
-def test_outside_the_rectangle_of_a_complete_list_nothing_is_known(table: Table) -> None:
-    points = read_points(table(complete_list(lambda k: "vacancy" if k == 20 else "metal")), None)
-    labels = from_points(points, 0, ("vacancy",), SHAPE, PERIOD_PX)
-    known = np.zeros(SHAPE, bool)
-    known[4:77, 10:123] = True
-    np.testing.assert_array_equal(labels.labelled, known)
-    assert labels.objects.positions.tolist() == [[12, 50]]
-    np.testing.assert_array_equal(labels.class_map == 1, disk((12, 50), 2.8))
-    assert set(np.unique(labels.class_map)) == {0, 1, IGNORE}
-
-
-@pytest.mark.parametrize(("y", "x"), [(100, 50), (-2, 5), (40, 130)])
-def test_a_point_outside_the_frame_is_refused(table: Table, y: int, x: int) -> None:
-    points = read_points(table(f"y_px,x_px,site\n10,20,a\n{y},{x},a\n"), None)
-    with pytest.raises(InputError, match=rf"y = {y}\.0, x = {x}\.0 px lies outside frame 0 of 80 x 130 px.*exchanged"):
-        from_points(points, 0, ("a",), SHAPE, PERIOD_PX)
-
-
-def test_rows_of_one_object_become_one_region(table: Table) -> None:
-    ring = [(40 + 8 * np.sin(k * np.pi / 3), 70 + 8 * np.cos(k * np.pi / 3)) for k in range(6)]
-    rows = [f"0,{y},{x},hole,h1" for y, x in ring] + ["0,10,20,vacancy,c1", "0,12,100,vacancy,", "1,3,4,hole,h1"]
-    points = read_points(table("\n".join(["frame,y_px,x_px,site,object", *rows])), None)
-    labels = from_points(points, 0, ("vacancy", "hole"), SHAPE, PERIOD_PX)
-    assert labels.kinds.tolist() == [1, 1, 2]
-    assert labels.objects.extended().tolist() == [False, False, True]
-    assert labels.objects.positions[2] == pytest.approx([40, 70])
-    hole = labels.class_map == 2
-    np.testing.assert_array_equal(hole, labels.objects.regions == 3)
-    assert hole[disk((40, 70), 8)].all()
-    assert not hole[~disk((40, 70), 14.5)].any()
-    np.testing.assert_array_equal(labels.class_map == 1, disk((10, 20), 2.8) | disk((12, 100), 2.8))
-
-
-def test_a_single_row_with_an_object_is_a_point(table: Table) -> None:
-    points = read_points(
-        table("frame,y_px,x_px,site,object\n0,40,70,hole,h1\n1,40,70,hole,h1\n1,40,78,hole,h1\n"), None
-    )
-    assert from_points(points, 0, ("hole",), SHAPE, PERIOD_PX).objects.extended().tolist() == [False]
-    assert from_points(points, 1, ("hole",), SHAPE, PERIOD_PX).objects.extended().tolist() == [True]
+def labelled(names: tuple[str, ...], *kinds: int) -> LabelledFrame:
+    """A hole and points of these classes, with a border that is unlabelled."""
+    regions = np.zeros((80, 130), np.int32)
+    regions[30:50, 60:90] = 1
+    positions = np.array([(39.5 - 8 * k, 74.5 + k / 4) for k in range(len(kinds))]).reshape(-1, 2)
+    class_map = np.where(regions, kinds[0] if kinds else 0, 0).astype(np.uint8)
+    class_map[0] = IGNORE
+    if not kinds:
+        regions[:] = 0
+    objects = Objects(positions, np.ones(len(kinds)), regions)
+    return LabelledFrame(class_map, objects, np.array(kinds, np.int64), names, "by hand")
 
 
 def same_labels(first: LabelledFrame, second: LabelledFrame) -> None:
@@ -209,47 +29,21 @@ def same_labels(first: LabelledFrame, second: LabelledFrame) -> None:
     assert (first.class_names, first.made_by) == (second.class_names, second.made_by)
 
 
-def test_stored_labels_come_back(table: Table, tmp_path: Path) -> None:
-    rows = "0,40,70,hole,h\n0,44,77,hole,h\n0,10,20.25,vacancy,c\n"
-    points = read_points(table("frame,y_px,x_px,site,object\n" + rows), None)
-    made = from_points(points, 0, ("hole", "vacancy"), SHAPE, PERIOD_PX)
-    save_labels(made, 7, 8.25, tmp_path / "labels.h5")
-    read, frame, period = load_labels(tmp_path / "labels.h5")
-    same_labels(made, read)
-    assert (frame, period) == (7, 8.25)
+def test_stored_labels_of_several_frames_come_back(tmp_path: Path) -> None:
+    made = {12: labelled(("hole", "vacancy"), 1, 2, 2), 7: labelled(("hole", "vacancy"))}
+    save_labels(made, 8.25, tmp_path / "labels.h5")
+    read, period = load_labels(tmp_path / "labels.h5")
+    assert period == 8.25
+    assert list(read) == [7, 12]
+    for number, labels in made.items():
+        same_labels(labels, read[number])
 
 
-def test_labels_without_any_defect_come_back(table: Table, tmp_path: Path) -> None:
-    points = read_points(table("frame,y_px,x_px,site\n1,40,70,a\n"), None)
-    made = from_points(points, 0, ("a",), SHAPE, PERIOD_PX)
-    save_labels(made, 0, PERIOD_PX, tmp_path / "labels.h5")
-    same_labels(made, load_labels(tmp_path / "labels.h5")[0])
-
-
-def test_a_frame_without_rows_in_a_complete_list_is_unlabelled() -> None:
-    places = np.array([(y, x) for y in range(4, 80, 8) for x in range(10, 130, 8)], float)
-    count = len(places)
-    names = ("v",) + ("m",) * (count - 1)
-    points = PointList(Path("p.csv"), np.zeros(count, np.int64), places, names, ("",) * count)
-    assert not from_points(points, 1, ("v",), (80, 130), 8.0).labelled.any()
-
-
-@pytest.mark.parametrize("row", ["1,2", "1,2,"])
-def test_a_row_without_a_class_is_refused(tmp_path: Path, row: str) -> None:
-    (tmp_path / "p.csv").write_text(f"y_px,x_px,site\n{row}\n")
-    with pytest.raises(InputError, match="line 2 has no class"):
-        read_points(tmp_path / "p.csv", None)
-
-
-def test_lines_are_numbered_as_an_editor_does(tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("y_px,x_px,site\n\n\n1,2,a\nbad,3,a\n")
-    with pytest.raises(InputError, match="line 5"):
-        read_points(tmp_path / "p.csv", None)
-
-
-def test_a_column_just_above_the_first_row_does_not_unlabel_the_frame() -> None:
-    places = np.array([(y - 0.3, float(x)) for y in range(0, 80, 8) for x in range(10, 130, 8)])
-    names = ("v",) + ("m",) * (len(places) - 1)
-    points = PointList(Path("p.csv"), np.zeros(len(places), np.int64), places, names, ("",) * len(places))
-    labelled = from_points(points, 0, ("v",), (80, 130), 8.0).labelled
-    assert labelled[0:70, 12:120].all()
+def test_renamed_classes_are_the_same_pixels_and_objects() -> None:
+    before = labelled(("hole", "vacancy"), 1, 2)
+    after = rename_classes(before, ("vacancy", "dopant", "hole"))
+    assert after.class_names == ("vacancy", "dopant", "hole")
+    assert after.kinds.tolist() == [3, 1]
+    np.testing.assert_array_equal(after.class_map == 3, before.class_map == 1)
+    np.testing.assert_array_equal(after.labelled, before.labelled)
+    np.testing.assert_array_equal(after.objects.positions, before.objects.positions)

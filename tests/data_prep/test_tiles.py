@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from data_prep.errors import InputError
 from data_prep.labels import IGNORE, LabelledFrame, from_objects
 from data_prep.objects import Objects
-from data_prep.tiles import TileSet, cut_tiles, load_tiles, save_tiles
+from data_prep.tiles import TileSet, TileSizes, cut_tiles, load_balance, load_tiles, save_tiles
 
 PERIOD_PX = 8.0
+AUTO = TileSizes()
 
 
 def labelled(shape: tuple[int, int], *places: tuple[int, int]) -> LabelledFrame:
@@ -36,44 +37,57 @@ def all_over(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return [(y, x) for y in range(5, shape[0], 11) for x in range(7, shape[1], 13)]
 
 
-def cut(shape: tuple[int, int], *places: tuple[int, int], tile_px: int | None = None) -> TileSet:
-    return cut_tiles(numbered(shape), labelled(shape, *places), PERIOD_PX, 0.04, tile_px)
+def cut(shape: tuple[int, int], *places: tuple[int, int], sizes: TileSizes = AUTO) -> TileSet:
+    return cut_tiles({0: (numbered(shape), labelled(shape, *places))}, PERIOD_PX, 0.04, sizes)
 
 
-SHAPES = st.tuples(st.integers(64, 150), st.integers(64, 150))
+def cut_one(image: NDArray[np.float32], labels: LabelledFrame, pixel_size_nm: float | None = None) -> TileSet:
+    return cut_tiles({0: (image, labels)}, PERIOD_PX, pixel_size_nm, TileSizes())
 
 
-@given(shape=SHAPES, spots=st.lists(st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)), min_size=3, max_size=30))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
-def test_no_pixel_is_in_both_regions_and_a_margin_parts_them(
-    shape: tuple[int, int], spots: list[tuple[float, float]]
+SHAPES = st.tuples(st.integers(64, 190), st.integers(64, 190))
+SPOTS = st.lists(st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)), min_size=3, max_size=30)
+
+
+@given(shape=SHAPES, spots=SPOTS, side=st.integers(16, 47), stride=st.integers(1, 60), frames=st.integers(1, 3))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+def test_no_place_is_in_both_regions_and_a_margin_of_a_tile_parts_them(
+    shape: tuple[int, int], spots: list[tuple[float, float]], side: int, stride: int, frames: int
 ) -> None:
+    side = min(side, min(shape) // 4)
     places = [(int(y * shape[0]), int(x * shape[1])) for y, x in spots]
+    area = shape[0] * shape[1]
+    # Pixels tell their frame and their place; each frame has some of the defects.
+    movie = {
+        10 + k: (numbered(shape) + np.float32(k * area), labelled(shape, *places[k::frames])) for k in range(frames)
+    }
     try:
-        tiles = cut(shape, *places, tile_px=16)
+        tiles = cut_tiles(movie, PERIOD_PX, None, TileSizes(size_px=side, stride_px=max(stride, side // 4)))
     except InputError:
         reject()
     trained, validated = tiles.train.astype(int).ravel(), tiles.validation.astype(int).ravel()
-    assert not set(trained) & set(validated)
+    assert tiles.train.shape[1:] == tiles.validation.shape[1:] == (side, side)
     assert len(set(validated)) == len(validated)
-    # The regions are parted along one axis, by half a tile at the least.
+    # Along one axis the places of all frames are parted by a tile, so none is in both.
     gaps = []
-    for kind in (lambda pixel: pixel // shape[1], lambda pixel: pixel % shape[1]):
+    for kind in (lambda pixel: pixel % area // shape[1], lambda pixel: pixel % area % shape[1]):
         first, second = kind(trained), kind(validated)
         gaps.append(max(first.min() - second.max(), second.min() - first.max()) - 1)
-    assert max(gaps) >= 8
-    class_map = labelled(shape, *places).class_map.ravel()
-    np.testing.assert_array_equal(tiles.train_labels.ravel(), class_map[trained])
-    np.testing.assert_array_equal(tiles.validation_labels.ravel(), class_map[validated])
-    np.testing.assert_array_equal(tiles.validation[:, 0, 0], tiles.validation_origins @ [shape[1], 1])
+    assert max(gaps) >= side
+    assert set(trained // area) == set(validated // area) == set(range(frames))
+    class_maps = np.concatenate([labels.class_map.ravel() for _, labels in movie.values()])
+    np.testing.assert_array_equal(tiles.train_labels.ravel(), class_maps[trained])
+    np.testing.assert_array_equal(tiles.validation_labels.ravel(), class_maps[validated])
+    frame, y, x = tiles.validation_origins.T
+    np.testing.assert_array_equal(tiles.validation[:, 0, 0], (frame - 10) * area + y * shape[1] + x)
 
 
 @pytest.mark.parametrize("shape", [(128, 256), (256, 128), (192, 320)])
 def test_validation_is_a_quarter_of_the_frame_and_training_fills_the_rest(shape: tuple[int, int]) -> None:
-    tiles = cut(shape, *all_over(shape), tile_px=32)
+    tiles = cut(shape, *all_over(shape), sizes=TileSizes(size_px=32))
     area = shape[0] * shape[1]
     assert tiles.validation.size == pytest.approx(area / 4, rel=0.34)
-    assert len(set(tiles.train.ravel())) > 0.55 * area
+    assert len(set(tiles.train.ravel())) > 0.49 * area
 
 
 @pytest.mark.parametrize(
@@ -90,7 +104,7 @@ def test_validation_is_on_the_side_with_nearest_to_a_quarter_of_the_defects(
 ) -> None:
     """One defect in four lies along one edge, the others in the middle of the frame."""
     middle = [(60 + 2 * k, 90 + 3 * k) for k in range(15)]
-    origins = cut((140, 240), *along, *middle, tile_px=32).validation_origins
+    origins = cut((140, 240), *along, *middle, sizes=TileSizes(size_px=32)).validation_origins[:, 1:]
     sides = {
         "right": origins[:, 1].min() >= 120,
         "left": origins[:, 1].max() < 60,
@@ -111,22 +125,73 @@ def test_tiles_are_as_large_as_the_frame_allows(shape: tuple[int, int], side: in
 
 def test_training_tiles_overlap_by_half() -> None:
     shape = (128, 192)
-    tiles = cut(shape, *all_over(shape), tile_px=32)
+    tiles = cut(shape, *all_over(shape), sizes=TileSizes(size_px=32))
     corners = tiles.train[:, 0, 0].astype(int)
     rows, columns = np.unique(corners // shape[1]), np.unique(corners % shape[1])
     assert set(np.diff(rows)) == set(np.diff(columns)) == {16}
     assert len(corners) == len(rows) * len(columns)
 
 
-def test_the_validation_region_is_put_together_as_it_was() -> None:
+@pytest.mark.parametrize(
+    ("sizes", "side", "stride"),
+    [
+        (TileSizes(size_px=20), 20, 10),
+        (TileSizes(size_periods=3.0), 24, 12),
+        (TileSizes(stride_px=5), 32, 5),
+        (TileSizes(size_px=24, stride_periods=2.5), 24, 20),
+        (TileSizes(stride_periods=0.01), 32, 1),
+    ],
+)
+def test_side_and_stride_may_be_given_in_px_or_in_periods(sizes: TileSizes, side: int, stride: int) -> None:
+    shape = (128, 192)
+    tiles = cut(shape, *all_over(shape), sizes=sizes)
+    rows = np.unique(tiles.train[:, 0, 0].astype(int) // shape[1])
+    assert tiles.tile_px == side
+    assert set(np.diff(rows)[:-1]) == {stride}  # the last is flush with the region's end
+
+
+@pytest.mark.parametrize("sizes", [TileSizes(size_px=33), TileSizes(size_periods=4.2), TileSizes(size_periods=1.0)])
+def test_tiles_that_do_not_fit_are_refused(sizes: TileSizes) -> None:
+    with pytest.raises(InputError, match=r"tiles of (33|34|8) px do not fit frames of 128 x 192 px.*tiles\.size_px"):
+        cut((128, 192), *all_over((128, 192)), sizes=sizes)
+
+
+def test_the_validation_regions_are_put_together_as_they_were() -> None:
     shape = (130, 200)
-    tiles = cut(shape, *all_over(shape), tile_px=32)
-    image, labels = tiles.validation_region()
-    y, x = tiles.validation_origins.min(axis=0)
-    part = np.s_[y : y + image.shape[0], x : x + image.shape[1]]
-    assert image.size == tiles.validation.size
-    np.testing.assert_array_equal(image, numbered(shape)[part])
-    np.testing.assert_array_equal(labels, labelled(shape, *all_over(shape)).class_map[part])
+    movie = {number: (numbered(shape) * (number + 1), labelled(shape, *all_over(shape))) for number in (3, 0)}
+    tiles = cut_tiles(movie, PERIOD_PX, None, TileSizes())
+    regions = tiles.validation_regions()
+    assert sorted(number for number, _, _ in regions) == [0, 3]
+    assert regions[0][1] == regions[1][1]
+    for number, part, image in regions:
+        assert 2 * image.size == tiles.validation.size
+        np.testing.assert_array_equal(image, movie[number][0][part])
+
+
+def test_the_balance_counts_what_each_region_holds(tmp_path: Path) -> None:
+    shape = (128, 256)  # validation is 64 px wide, the margin 32 px
+    here = {"left": (60, 20), "margin": (60, 80), "middle": (50, 150), "right": (70, 230)}
+    first = labelled(shape, here["left"], here["margin"], *[here["middle"]] * 3, here["right"])
+    second = replace(labelled(shape, here["right"]), class_names=("vacancy", "dopant"), kinds=np.array([2]))
+    second.class_map[here["right"]] = 2
+    first = replace(first, class_names=second.class_names)
+    tiles = cut_tiles({0: (numbered(shape), first), 1: (numbered(shape), second)}, PERIOD_PX, None, TileSizes())
+    # Two of seven lie on the right, one on the left.
+    assert tiles.validation_origins[:, 2].min() == 192
+    assert tiles.balance == {
+        "train": {
+            "background": {"pixels": 2 * (127 * 160) - 3, "objects": 0},
+            "vacancy": {"pixels": 3, "objects": 5},
+            "dopant": {"pixels": 0, "objects": 0},
+        },
+        "validation": {
+            "background": {"pixels": 2 * (127 * 64) - 2, "objects": 0},
+            "vacancy": {"pixels": 1, "objects": 1},
+            "dopant": {"pixels": 1, "objects": 1},
+        },
+    }
+    save_tiles(tiles, {}, tmp_path / "tiles.h5")
+    assert load_balance(tmp_path / "tiles.h5") == tiles.balance == load_tiles(tmp_path / "tiles.h5").balance
 
 
 @pytest.mark.parametrize(
@@ -134,7 +199,7 @@ def test_the_validation_region_is_put_together_as_it_was() -> None:
     [
         ((128, 192), [], "no defect is labelled"),
         ((128, 192), [(60, 90), (62, 95)], "too few or too close together"),
-        ((60, 192), [(30, 30), (30, 180)], "at least 64 px a side"),
+        ((60, 192), [(30, 30), (30, 180)], "tiles of 16 px do not fit frames of 60 x 192 px"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused(
@@ -147,22 +212,22 @@ def test_what_cannot_be_learnt_from_is_refused(
 def test_holes_are_a_class_whether_labelled_or_not() -> None:
     shape = (128, 192)
     labels = labelled(shape, *all_over(shape))
-    assert cut_tiles(numbered(shape), labels, PERIOD_PX, None).class_names == ("vacancy", "hole")
+    assert cut_one(numbered(shape), labels).class_names == ("vacancy", "hole")
     with_holes = replace(labels, class_names=("hole", "vacancy"))
-    assert cut_tiles(numbered(shape), with_holes, PERIOD_PX, None).class_names == ("hole", "vacancy")
+    assert cut_one(numbered(shape), with_holes).class_names == ("hole", "vacancy")
 
 
 def test_the_dark_level_is_that_of_the_darkest_half_per_cent() -> None:
     shape = (130, 200)
     order = np.random.default_rng(1).permutation(130 * 200).reshape(shape).astype(np.float32)
-    tiles = cut_tiles(order, labelled(shape, *all_over(shape)), PERIOD_PX, None)
+    tiles = cut_one(order, labelled(shape, *all_over(shape)))
     assert np.mean(order < tiles.dark_level) == pytest.approx(0.005, rel=0.01)
 
 
 @pytest.mark.parametrize("pixel_size_nm", [0.0398794, None])
 def test_a_stored_tile_set_comes_back(tmp_path: Path, pixel_size_nm: float | None) -> None:
     shape, path = (128, 192), tmp_path / "tiles.h5"
-    made = cut_tiles(numbered(shape), labelled(shape, *all_over(shape)), PERIOD_PX, pixel_size_nm)
+    made = cut_one(numbered(shape), labelled(shape, *all_over(shape)), pixel_size_nm)
     save_tiles(made, {"movie": "a.tif"}, path)
     read = load_tiles(path)
     for name in ("train", "train_labels", "validation", "validation_labels", "validation_origins"):
@@ -186,5 +251,5 @@ def test_no_part_of_the_training_region_is_left_out() -> None:
     places = np.array([(266, 20), (266, 60), (268, 100), (100, 280)], float)
     objects = Objects(places, np.ones(4), np.zeros((271, 300), np.int32))
     labels = from_objects(objects, np.ones(4, np.int64), ("v",), 8.0, "hand")
-    tiles = cut_tiles(np.zeros((271, 300), np.float32), labels, 8.0, None)
+    tiles = cut_one(np.zeros((271, 300), np.float32), labels)
     assert (tiles.train_labels == 1).any()

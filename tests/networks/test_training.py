@@ -38,8 +38,8 @@ def blob_tiles(tmp_path_factory):
         return images, labels
 
     path = tmp_path_factory.mktemp("tiles") / "tiles.h5"
-    origins = np.array([[0, 32 * i] for i in range(4)])
-    save_tiles(TileSet(*draw(20), *draw(4), origins, ("blob", "hole"), 8.0, None, -1.5), {}, path)
+    origins = np.array([[0, 0, 32 * i] for i in range(4)])
+    save_tiles(TileSet(*draw(20), *draw(4), origins, ("blob", "hole"), 8.0, None, -1.5, {}), {}, path)
     torch.set_num_threads(1)
     return path
 

@@ -13,10 +13,10 @@ def write(path, text):
 
 
 def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
-    file = write(tmp_path / "c.toml", 'seed = 3\n[search]\npopulation = 7\n[labels]\npoints = "l.csv"\n')
-    config = load_config(file, {"movie": "m.tif", "seed": None, "labels": {"points": None, "defects": ["a"]}})
+    file = write(tmp_path / "c.toml", 'seed = 3\n[search]\npopulation = 7\n[labels]\nfile = "l.csv"\n')
+    config = load_config(file, {"movie": "m.tif", "seed": None, "labels": {"file": None, "defects": ["a"]}})
     assert (config.seed, config.search.population, config.search.generations) == (3, 7, 5)
-    assert config.labels.points == tmp_path / "l.csv"
+    assert config.labels.file == tmp_path / "l.csv"
     assert config.labels.defects == ("a",)
     assert load_config(file, {"movie": "m.tif", "seed": 9}).seed == 9
 
@@ -32,6 +32,14 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("pixel_size_nm = -1", "'pixel_size_nm'"),
         ("[site]\nname = 'moon'", "unknown key 'site.name'"),
         ("[search]\nseconds = inf", "'search.seconds'"),
+        ("[labels]\npoints = 'l.csv'", "unknown key 'labels.points'; known are brighter, darker, defects, file"),
+        ("[labels]\nframe = []", "'labels.frame': is one frame, or a list of different ones"),
+        ("[labels]\nframe = [1, 1]", "'labels.frame': is one frame"),
+        ("[labels]\nframe = [0, -1]", "'labels.frame.1'"),
+        ("[labels.legend]\nvacancy = 'red'", "'labels.legend': 'vacancy = red' is no name with a colour"),
+        ("[tiles]\nsize_px = 4", "'tiles.size_px'"),
+        ("[tiles]\nsize_px = 32\nsize_periods = 4.0", "'tiles': give size_px or size_periods, not both"),
+        ("[tiles]\nstride_px = 32\nstride_periods = 4.0", "'tiles': give stride_px or stride_periods, not both"),
         ("apply = ['a.tif', 'b.tif']\ntruth = ['a.csv']", "1 truth files for 2 movies"),
     ],
 )
@@ -60,9 +68,27 @@ def test_resolved_settings_come_back_from_toml():
     import tomllib
 
     options = {"movie": 'odd "name" \\ é.tif', "apply": ["b.tif"], "labels": {"defects": ["x", "y"]}}
+    options["labels"] |= {"legend": 'Mo on W=#FF0000,a "b"=#00ff00', "frame": [4, 0]}
+    options["tiles"] = {"size_periods": 6.5}
     config = load_config(None, options)
+    assert config.labels.legend == {"Mo on W": "#ff0000", 'a "b"': "#00ff00"}
+    assert config.labels.frame == (0, 4)
     text = to_toml(json.loads(config.model_dump_json()))
     assert type(config).model_validate(tomllib.loads(text)) == config
+
+
+def test_one_labelled_frame_needs_no_list(tmp_path):
+    assert load_config(write(tmp_path / "c.toml", "[labels]\nframe = 3\n"), {"movie": "m.tif"}).labels.frame == (3,)
+    assert load_config(None, {"movie": "m.tif"}).labels.frame == (0,)
+
+
+def test_the_legend_of_the_command_line_wins_as_a_whole(tmp_path):
+    file = write(tmp_path / "c.toml", "[labels.legend]\nvacancy = 1\ndopant = 2\n")
+    assert load_config(file, {"movie": "m.tif"}).labels.legend == {"vacancy": 1, "dopant": 2}
+    options = {"movie": "m.tif", "labels": {"legend": "vacancy=#ff0000"}}
+    assert load_config(file, options).labels.legend == {"vacancy": "#ff0000"}
+    with pytest.raises(InputError, match=r"^command line: 'labels\.legend': 'vacancy = ' is no name"):
+        load_config(file, {"movie": "m.tif", "labels": {"legend": "vacancy"}})
 
 
 def test_a_folder_goes_on_only_with_the_same_settings(tmp_path):

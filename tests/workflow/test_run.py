@@ -162,7 +162,9 @@ def test_unusable_labels_and_settings_are_one_line_and_status_2(tiny_movie, tmp_
 
 def test_a_truth_without_frames_is_refused_for_a_movie_of_several(tiny_movie, tmp_path):
     (tmp_path / "t.csv").write_text("y_px,x_px,site\n30,40,hole\n")
-    check_refused(evostem("run", tiny_movie[0], "--truth", "t.csv", cwd=tmp_path), "no column 'frame'", tmp_path)
+    check_refused(
+        evostem("run", tiny_movie[0], "--truth", "t.csv", cwd=tmp_path), "a CSV tells it in a column 'frame'", tmp_path
+    )
 
 
 def test_a_truth_that_does_not_fit_is_refused_before_the_search(tiny_movie, tmp_path):
@@ -175,6 +177,67 @@ def test_a_truth_that_does_not_fit_is_refused_before_the_search(tiny_movie, tmp_
     (tmp_path / "out.csv").write_text("frame,y_px,x_px,site\n2,30,900,hole\n")
     check_refused(evostem("run", movie, "--truth", "out.csv", cwd=tmp_path), "lies outside frame 2", tmp_path)
     check_refused(evostem("run", movie, "--defects", "hole", cwd=tmp_path), "--labels or --truth", tmp_path)
+
+
+def mask_of(truth, legend, shape, frames):
+    """A stack of masks in colours, a 5 px square at each defect."""
+    masks = np.zeros((frames, *shape, 3), np.uint8)
+    with truth.open() as lines:
+        for row in csv.DictReader(lines):
+            if row["site"] in legend:
+                y, x = round(float(row["y_px"])), round(float(row["x_px"]))
+                masks[int(row["frame"]), max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = legend[row["site"]]
+    return masks
+
+
+VACANCIES = {"sulphur_vacancy": (255, 0, 0), "sulphur_pair_vacancy": (0, 0, 255)}
+
+
+def test_a_mask_that_does_not_fit_is_refused(tiny_movie, tmp_path):
+    movie, truth = tiny_movie
+    masks = mask_of(truth, VACANCIES, (192, 208), 5)
+    tifffile.imwrite(tmp_path / "stack.tif", masks, photometric="rgb")
+    tifffile.imwrite(tmp_path / "turned.tif", masks[0].swapaxes(0, 1), photometric="rgb")
+    tifffile.imwrite(tmp_path / "four.tif", masks[:4], photometric="rgb")
+    both = "--legend=sulphur_vacancy=#ff0000,sulphur_pair_vacancy=#0000ff"
+
+    def refuses(labels, said, *options):
+        check_refused(evostem("run", movie, "--labels", labels, *options, cwd=tmp_path), said, tmp_path)
+
+    refuses("stack.tif", "stack.tif: is a mask in colours")
+    refuses("stack.tif", "stack.tif: the legend does not name #0000ff", "--legend", "sulphur_vacancy=#ff0000")
+    refuses("stack.tif", "stack.tif: no pixel of 'gold'", f"{both},gold=#aaaa00")
+    refuses("stack.tif", "stack.tif: no class 'gold'; it has", both, "--defects", "gold")
+    refuses("stack.tif", "command line: 'labels.legend'", "--legend", "sulphur_vacancy")
+    refuses("turned.tif", "208 x 192 px, the frame has 192 x 208 px (rows x columns); it is transposed", both)
+    refuses("four.tif", "a stack of 4 masks, the movie has 5 frames", both)
+    tifffile.imwrite(tmp_path / "one.tif", masks[0], photometric="rgb")
+    (tmp_path / "two.toml").write_text("[labels]\nframe = [0, 2]\n")
+    refuses("one.tif", "one.tif: does not tell which frame it labels, and 2 are wanted", both, "--config", "two.toml")
+    (tmp_path / "far.toml").write_text("[labels]\nframe = 7\n")
+    refuses("one.tif", "has no frame 7", both, "--config", "far.toml")
+    (tmp_path / "large.toml").write_text("[tiles]\nsize_px = 64\n")
+    refuses("one.tif", "tiles of 64 px do not fit frames of 192 x 208 px", both, "--config", "large.toml")
+    refuses(truth, "--legend is for a mask image", both)
+
+
+@pytest.mark.htex
+def test_two_frames_labelled_by_masks_are_learnt_from_and_left_out_of_the_maps(tiny_movie, tmp_path):
+    movie, truth = tiny_movie
+    tifffile.imwrite(tmp_path / "stack.tif", mask_of(truth, VACANCIES, (192, 208), 5), photometric="rgb")
+    (tmp_path / "small.toml").write_text(
+        CONFIG
+        + "[labels]\nframe = [0, 3]\n[labels.legend]\nsulphur_vacancy = '#ff0000'\nsulphur_pair_vacancy = '#0000ff'\n"
+        + "[tiles]\nsize_periods = 4.0\nstride_px = 10\n"
+    )
+    options = ("--labels", "stack.tif", "--truth", truth, "--config", "small.toml", "--name", "r", "--workers", "2")
+    done = evostem("run", movie, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "frames 0, 3 labelled" in done.stdout
+    assert "training region: " in done.stdout
+    assert "validation region: " in done.stdout
+    with (tmp_path / "runs" / "r" / "scores.csv").open() as lines:
+        assert {row["frame"] for row in csv.DictReader(lines)} == {"1", "2", "4", "all"}
 
 
 def test_a_movie_without_a_lattice_is_refused(tmp_path):

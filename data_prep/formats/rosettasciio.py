@@ -1,0 +1,79 @@
+"""What RosettaSciIO reads and no module here does: DM3 and DM4, BLO, EMI, PRZ, BCF and more.
+
+Only readers of images are let in, and of these none that runs or follows what the file says: its netCDF reader
+evaluates text from the file, its EMPAD, JEOL and Arina readers open files whose names are in the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.recfunctions import structured_to_unstructured
+
+from data_prep.errors import InputError
+from data_prep.formats.axes import Axis, as_stored
+from data_prep.formats.stored import SUFFIXES, Stored, choose, distinct
+
+READERS = {
+    ".dm3": "digitalmicrograph",
+    ".dm4": "digitalmicrograph",
+    ".blo": "blockfile",
+    ".emi": "tia",
+    ".prz": "pantarhei",
+    ".bcf": "bruker",
+    ".mib": "quantumdetector",
+    ".tvips": "tvips",
+    ".unf": "semper",
+    ".rpl": "ripple",
+    ".sur": "digitalsurf",
+    ".elid": "phenom",
+    ".img": "hamamatsu",
+    ".mrcz": "mrcz",
+    ".zspy": "zspy",
+}
+NOT_LAZY = (NotImplementedError, ValueError)  # what readers raise that know no lazy reading, as of a colour DM4
+
+
+def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:  # noqa: ARG001
+    """Open a file with its RosettaSciIO reader; `dataset` names one of several images by its title."""
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        known = " ".join(sorted({*READERS, *(one for group in SUFFIXES.values() for one in group)}))
+        raise InputError(f"{path}: no reader for '{suffix}' files; known are folders of images and {known}")
+    signals = [signal for signal in _signals(path, READERS[suffix]) if signal["data"].ndim >= 2]
+    if not signals:
+        raise InputError(f"{path}: holds no image or movie")
+    names = distinct([str(signal["metadata"].get("General", {}).get("title") or "") for signal in signals])
+    signal = signals[0 if dataset is None and len(signals) == 1 else choose(path, names, dataset)]
+    data, axes = signal["data"], [_axis(one) for one in signal["axes"]]
+    dtype = data.dtype
+    if dtype.names in (("R", "G", "B"), ("R", "G", "B", "A")):
+        data = structured_to_unstructured(np.asarray(data))
+        axes, dtype = [*axes, Axis(data.shape[-1], "s")], data.dtype
+    stored = as_stored(path, axes, dtype, lambda key: np.asarray(data[key]))
+    try:
+        stored.read(stored.frames - 1)
+    except Exception:  # whatever the reader raises where the file ends too soon
+        raise InputError(f"{path}: is cut off or damaged, its last frame cannot be read") from None
+    return stored
+
+
+def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
+    read = importlib.import_module(f"rsciio.{reader}").file_reader
+    with warnings.catch_warnings():
+        # Some readers leave closing to the garbage collector; others warn of metadata that is not used here.
+        warnings.simplefilter("ignore")
+        try:
+            signals = read(str(path), lazy=True)
+        except NOT_LAZY:
+            signals = read(str(path))
+    return list(signals)
+
+
+def _axis(tags: dict[str, Any]) -> Axis:
+    return Axis(int(tags["size"]), str(tags.get("name") or ""), tags.get("scale"), str(tags.get("units") or ""))

@@ -1,0 +1,152 @@
+"""TIFF in all its kinds: plain pages, BigTIFF, ImageJ stacks, OME-TIFF."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import InputError
+from data_prep.formats.axes import Axis, as_stored, check_size, memory_map
+from data_prep.formats.stored import Stored, choose, distinct, no_parts
+from data_prep.formats.tiff_scale import Scale, channel_names, check_ome, scale_of
+
+BROKEN = ("invalid page offset", "invalid value offset", "corrupted file")
+LZW_OR_JPEG = {5, 6, 7}  # tifffile needs another package for these, Pillow reads them
+
+
+@dataclass(frozen=True)
+class Part:
+    """One movie of a TIFF file: a series of pages, or one channel of it."""
+
+    series: int
+    name: str
+    channel: int | None = None
+
+
+def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
+    """Open a TIFF file; `dataset` names a channel, or one of several images.
+
+    Raises InputError if it is no TIFF, is cut off, or part of a set of several files.
+    """
+    import tifffile
+
+    with _complaints() as complaints:
+        try:
+            tiff = open_files.enter_context(tifffile.TiffFile(path, _multifile=False))
+            if tiff.ome_metadata:
+                check_ome(path, tiff.ome_metadata)
+            all_series = list(tiff.series)
+            pages = [len(series.pages) for series in all_series]
+        except tifffile.TiffFileError as error:
+            wrong = (
+                "is a damaged TIFF file" if "corrupt" in str(error) else "is not a TIFF file, whatever its name says"
+            )
+            raise InputError(f"{path}: {wrong}") from None
+    if any(word in complaint for complaint in complaints for word in BROKEN):
+        raise InputError(f"{path}: is cut off or damaged, a part of its directory is missing")
+    first = all_series[0]
+    if pages == [1] * len(pages) and len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1 < len(pages):
+        # Images written one by one with tifffile: each calls itself a series, together they are the movie.
+        no_parts(path, dataset)
+        axes = [Axis(len(pages)), *_axes(first, scale_of(tiff, 0))]
+        get = _page_getter(path, tiff, [series.pages[0] for series in all_series], 1, open_files)
+        return as_stored(path, axes, first.dtype, get)
+    parts = _parts(tiff, all_series)
+    if len(parts) == 1:
+        no_parts(path, dataset)
+    part = parts[choose(path, [one.name for one in parts], dataset)]
+    return _stored(path, tiff, part, open_files)
+
+
+def _parts(tiff: Any, all_series: list[Any]) -> list[Part]:
+    parts = []
+    titles = distinct([series.name for series in all_series])
+    for place, series in enumerate(all_series):
+        title = titles[place] if len(all_series) > 1 else ""
+        count = series.shape[series.axes.index("C")] if "C" in series.axes else 1
+        channels = channel_names(tiff, place, count)
+        if len(channels) < 2:
+            parts.append(Part(place, title, 0 if "C" in series.axes else None))
+        parts += [Part(place, f"{title} {name}".strip(), at) for at, name in enumerate(channels) if len(channels) > 1]
+    return parts
+
+
+def _stored(path: Path, tiff: Any, part: Part, open_files: ExitStack) -> Stored:
+    series = tiff.series[part.series]
+    declared = (tiff.imagej_metadata or {}).get("images", 1)
+    if tiff.is_imagej and declared > np.prod(series.shape[:-2], dtype=int):
+        raise InputError(f"{path}: is cut off, it should hold {declared} images")
+    fixed = {} if part.channel is None else {series.axes.index("C"): part.channel}
+    axes = _axes(series, scale_of(tiff, part.series))
+    outer = series.ndim - len(series.keyframe.shape)
+    if outer >= 0 and len(series.pages) == np.prod(series.shape[:outer], dtype=int):
+        get = _page_getter(path, tiff, series.pages, outer, open_files, series.shape[:outer])
+    elif series.dataoffset is not None:
+        # ImageJ and tifffile may write a large stack as one page with the rest behind it.
+        dtype = series.dtype.newbyteorder(tiff.byteorder)
+        get = memory_map(path, dtype, series.dataoffset, series.shape).__getitem__
+    else:
+        raise InputError(f"{path}: has {len(series.pages)} pages for an array of {series.shape}, and they do not fit")
+    return as_stored(path, axes, series.dtype, get, fixed)
+
+
+def _axes(series: Any, scale: Scale) -> list[Axis]:
+    known: dict[str, tuple[float | None, str]] = {"Y": scale.height, "X": scale.width, "T": (scale.interval_s, "s")}
+    # A stack of unnamed pages (I, Q, Z) with an interval is a movie.
+    known |= dict.fromkeys("IQ" if "T" in series.axes else "IQZ", known["T"])
+    return [
+        Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, series.axes, strict=True)
+    ]
+
+
+def _page_getter(
+    path: Path, tiff: Any, pages: Any, outer: int, open_files: ExitStack, shape: tuple[int, ...] | None = None
+) -> Callable[[tuple[Any, ...]], NDArray[Any]]:
+    """Index frames by their leading `outer` integers; each is read as a page of its own."""
+    counts = shape or (len(pages),)
+    for page in (pages[0], pages[len(pages) - 1]):
+        _check_page(path, tiff, page)
+    picture = None
+    if pages[0].compression in LZW_OR_JPEG:
+        from PIL import Image
+
+        picture = open_files.enter_context(Image.open(path))
+
+    def get(key: tuple[Any, ...]) -> NDArray[Any]:
+        page = pages[int(np.ravel_multi_index(key[:outer], counts)) if outer else 0]
+        _check_page(path, tiff, page)
+        if picture is None:
+            return np.asarray(page.asarray())
+        picture.seek(page.index)
+        return np.asarray(picture)
+
+    return get
+
+
+def _check_page(path: Path, tiff: Any, page: Any) -> None:
+    """Raise InputError if a page lies beyond the file's end; tifffile would fill it with zeros."""
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    if any(offset + count > tiff.filehandle.size for offset, count in segments):
+        raise InputError(f"{path}: is cut off, page {page.index} is not whole")
+    check_size(path, page.nbytes, sum(count for _, count in segments))
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile logs about a damaged file instead of raising."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)

@@ -1,0 +1,1 @@
+"""Labels that people made, in the files they made them in. `reading.read_labels` reads them all."""
