@@ -7,6 +7,7 @@ evaluates text from the file, its EMPAD, JEOL and Arina readers open files whose
 from __future__ import annotations
 
 import importlib
+import traceback
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,6 +37,7 @@ READERS = {
     ".mrcz": "mrcz",
     ".zspy": "zspy",
 }
+SPECTRA = ("EELS", "EDS", "CL")
 NOT_LAZY = (NotImplementedError, ValueError)  # what readers raise that know no lazy reading, as of a colour DM4
 
 
@@ -45,7 +47,7 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     if suffix not in READERS:
         known = " ".join(sorted({*READERS, *(one for group in SUFFIXES.values() for one in group)}))
         raise InputError(f"{path}: no reader for '{suffix}' files; known are folders of images and {known}")
-    signals = [signal for signal in _signals(path, READERS[suffix]) if signal["data"].ndim >= 2]
+    signals = [signal for signal in _signals(path, READERS[suffix]) if _is_image(signal)]
     if not signals:
         raise InputError(f"{path}: holds no image or movie")
     names = distinct([str(signal["metadata"].get("General", {}).get("title") or "") for signal in signals])
@@ -69,10 +71,19 @@ def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
         # Some readers leave closing to the garbage collector; others warn of metadata that is not used here.
         warnings.simplefilter("ignore")
         try:
-            signals = read(str(path), lazy=True)
-        except NOT_LAZY:
-            signals = read(str(path))
-    return list(signals)
+            try:
+                return list(read(str(path), lazy=True))
+            except NOT_LAZY:
+                return list(read(str(path)))
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # closes at once what a failed reader left open
+            raise
+
+
+def _is_image(signal: dict[str, Any]) -> bool:
+    """Whether a signal holds images; the third axis of a spectrum image is energy, not time."""
+    kind = str(signal["metadata"].get("Signal", {}).get("signal_type") or "")
+    return signal["data"].ndim >= 2 and not kind.startswith(SPECTRA)
 
 
 def _axis(tags: dict[str, Any]) -> Axis:

@@ -99,8 +99,8 @@ def _stored(path: Path, tiff: Any, part: Part, open_files: ExitStack) -> Stored:
 
 def _axes(series: Any, scale: Scale) -> list[Axis]:
     known: dict[str, tuple[float | None, str]] = {"Y": scale.height, "X": scale.width, "T": (scale.interval_s, "s")}
-    # A stack of unnamed pages (I, Q, Z) with an interval is a movie.
-    known |= dict.fromkeys("IQ" if "T" in series.axes else "IQZ", known["T"])
+    # Pages of no name are a movie; so are the slices that many leave ImageJ with, if an interval is given.
+    known |= dict.fromkeys("IQZ" if series.kind == "imagej" else "IQ", known["T"])
     return [
         Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, series.axes, strict=True)
     ]

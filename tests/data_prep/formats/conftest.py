@@ -120,7 +120,7 @@ def ncem(path: Path) -> None:
             group[f"dim{place}"].attrs.update(name=name, units=unit)
 
 
-def rsciio_signal(scale: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002
+def rsciio_signal() -> dict[str, object]:
     steps = [("time", 3, INTERVAL_S, "s", True), ("y", 70, PIXEL_NM, "nm", False), ("x", 90, PIXEL_NM, "nm", False)]
     axes = [
         {"_type": "UniformDataAxis", "name": name, "size": size, "scale": step, "offset": 0.0, "units": unit}
@@ -270,12 +270,12 @@ def _dm_word(value: int, version: int) -> bytes:
 
 
 def _dm_group(tags: list[tuple[str | None, bytes]], version: int, inner: bool = False) -> bytes:  # noqa: FBT001, FBT002
-    body = b"".join(_dm_tag(name, content, version) for name, content in tags)
+    body = b"".join(_dm_tag(name, content) for name, content in tags)
     size = _dm_word(len(body), version) if inner and version == 4 else b""
     return b"\1\0" + size + _dm_word(len(tags), version) + body
 
 
-def _dm_tag(name: str | None, content: bytes, version: int) -> bytes:
+def _dm_tag(name: str | None, content: bytes) -> bytes:
     data = content.startswith(b"%%%%") or content[8:12] == b"%%%%"
     label = (name or "").encode()
     return struct.pack(">BH", 21 if data else 20, len(label)) + label + content

@@ -1,6 +1,5 @@
 """The same movie in every format comes back as the same array."""
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +61,7 @@ def test_what_is_given_goes_before_what_is_stored(tmp_path: Path, any_format: Na
 
 def open_files() -> set[str]:
     folder = Path("/proc/self/fd")
-    return {os.readlink(one) for one in folder.iterdir() if one.exists()} | {
+    return {str(one.readlink()) for one in folder.iterdir() if one.exists()} | {
         line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()
     }
 
