@@ -52,7 +52,8 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     if any(word in complaint for complaint in complaints for word in BROKEN):
         raise InputError(f"{path}: is cut off or damaged, a part of its directory is missing")
     first = all_series[0]
-    if pages == [1] * len(pages) and len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1 < len(pages):
+    same = len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1
+    if first.kind == "shaped" and same and pages == [1] * len(pages) and len(pages) > 1:
         # Images written one by one with tifffile: each calls itself a series, together they are the movie.
         no_parts(path, dataset)
         axes = [Axis(len(pages)), *_axes(first, scale_of(tiff, 0))]
@@ -117,7 +118,7 @@ def _page_getter(
     if pages[0].compression in LZW_OR_JPEG:
         from PIL import Image
 
-        picture = open_files.enter_context(Image.open(path))
+        picture = open_files.enter_context(Image.open(path, formats=("TIFF",)))
 
     def get(key: tuple[Any, ...]) -> NDArray[Any]:
         page = pages[int(np.ravel_multi_index(key[:outer], counts)) if outer else 0]

@@ -164,6 +164,7 @@ def velox(path: Path, detectors: tuple[str, ...] = ("HAADF",), data: NDArray[np.
                     "PixelUnitY": "m",
                 },
                 "Detectors": {f"Detector-{place}": {"DetectorName": detector}},
+                "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "1600000000"}},
                 "Scan": {"FrameTime": str(INTERVAL_S)},
             }
             text = np.frombuffer(json.dumps(tags).encode().ljust(2000, b"\0"), np.uint8)
@@ -453,5 +454,5 @@ def truth() -> SimpleNamespace:
 
 @pytest.fixture
 def writers() -> dict[str, Callable[..., None]]:
-    functions = (imagej, ome, plain_tiff, hdf5, nexus, ncem, velox, mrc, ser, dm4, npy, ndata, hyperspy)
+    functions = (rsciio_signal, imagej, ome, plain_tiff, hdf5, nexus, ncem, velox, mrc, ser, dm4, npy, ndata, hyperspy)
     return {function.__name__: function for function in functions}

@@ -21,7 +21,7 @@ DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "tmd_exp
 STACK = np.random.default_rng(7).integers(1, 4000, (3, 70, 90), dtype=np.uint16)
 SUFFIXES = [
     *(".tif", ".ome.tif", ".h5", ".hdf5", ".nxs", ".emd", ".hspy", ".mrc", ".ser", ".npy", ".ndata", ".png", ".jpg"),
-    *(".dm3", ".dm4", ".blo", ".emi", ".prz", ".bcf", ".mib", ".tvips", ".unf", ".rpl", ".sur", ".img", ".zspy"),
+    *(".dm3", ".dm4", ".blo", ".emi", ".prz", ".bcf", ".mib", ".tvips", ".rpl", ".sur", ".img", ".zspy"),
 ]
 
 

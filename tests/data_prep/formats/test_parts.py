@@ -81,6 +81,15 @@ def test_a_detector_is_taken_by_its_name(
         pass
 
 
+def test_single_images_of_one_size_in_an_ome_file_are_detectors_not_frames(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as out:
+        for name, image in zip(("HAADF", "BF"), STACK[:, 0], strict=True):
+            out.write(image, metadata={"axes": "YX", "Name": name})
+    with open_movie(tmp_path / "a.ome.tif", dataset="BF") as movie:
+        assert movie.frames == 1
+        np.testing.assert_array_equal(movie.frame(0), STACK[1, 0])
+
+
 def test_channels_of_an_imagej_hyperstack_are_numbered(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(STACK, 0, 1), imagej=True, metadata={"axes": "TCYX"})
     with open_movie(tmp_path / "a.tif", dataset="C1") as movie:
@@ -137,6 +146,16 @@ def test_the_only_movie_of_an_hdf5_file_needs_no_name(tmp_path: Path) -> None:
     for name in ("nowhere", "deep"):
         with pytest.raises(InputError, match=f"no dataset '{name}'"), open_movie(tmp_path / "a.h5", dataset=name):
             pass
+
+
+def test_attributes_of_strangers_do_no_harm(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as out:
+        out.attrs["default"] = "/"
+        out["frames"] = STACK[0]
+        out["frames"].attrs["properties"] = "not { json"
+        out["loop"] = out["/"]
+    with open_movie(tmp_path / "a.h5") as movie:
+        np.testing.assert_array_equal(movie.frame(0), STACK[0, 0])
 
 
 def test_the_default_of_a_nexus_file_is_taken(tmp_path: Path) -> None:
