@@ -120,6 +120,11 @@ def test_a_real_dm4_that_was_cut_off_is_refused(tmp_path: Path, part: float) -> 
         ("text.mrc", text, "is not an MRC file"),
         ("text.ser", text, "is not a SER file"),
         ("text.png", text, "is not a picture"),
+        (
+            "script.png",
+            lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 90 90\n"),
+            "is not a picture",
+        ),
         ("text.ndata", text, "is not an .ndata file"),
         ("text.dm4", text, "cannot be read as .dm4"),
         ("notes.xyz", text, "no reader for '.xyz'"),
