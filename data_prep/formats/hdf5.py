@@ -29,7 +29,7 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     parts = velox(file) or ncem(file) or hyperspy(file)
     part = _named(path, parts, dataset) if parts else _plain(path, file, dataset)
     data = part.data
-    stored = data.id.get_storage_size()
+    stored = path.stat().st_size if data.is_virtual else data.id.get_storage_size()
     if data.size and stored == 0:
         raise InputError(f"{path}: dataset '{part.name}' is declared, but nothing is stored in it")
     check_size(path, data.size * data.dtype.itemsize, stored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,8 +119,9 @@ def nexus_axes(file: h5py.File) -> dict[Any, list[Axis]]:
 def nexus_default(file: h5py.File) -> str | None:
     """The path of the signal that a NeXus file says to show first."""
     group: Any = file
-    while isinstance(group, h5py.Group) and "default" in group.attrs:
-        group = group.get(_text(group.attrs["default"]))
+    for _ in ("entry", "data"):
+        if isinstance(group, h5py.Group) and "default" in group.attrs:
+            group = group.get(_text(group.attrs["default"]))
     data = _signal(group) if isinstance(group, h5py.Group) else None
     return None if data is None else str(data.name)
 
@@ -132,7 +134,8 @@ def with_scale(data: h5py.Dataset, axes: list[Axis]) -> list[Axis]:
     """
     attributes = data.attrs
     if "properties" in attributes:
-        axes = nion_axes(json.loads(_text(attributes["properties"])), axes)
+        with suppress(ValueError):  # another program's properties need not be JSON
+            axes = nion_axes(json.loads(_text(attributes["properties"])), axes)
     behind = 1 if axes and axes[-1].name == "s" else 0
     for place in range(len(axes)):
         from_behind = len(axes) - behind - place  # 1 for x, 2 for y, 3 for frames

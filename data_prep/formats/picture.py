@@ -17,6 +17,7 @@ from data_prep.formats.stored import Stored, no_parts
 # A palette becomes its colours, black and white 0 and 255, and what else Pillow knows RGB.
 AS_ARRAY = {"L": "L", "1": "L", "I": "I", "F": "F", "I;16": "I;16", "I;16B": "I;16B", "RGB": "RGB"}
 AS_ARRAY |= {"RGBA": "RGBA", "LA": "RGBA", "PA": "RGBA"}
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")  # and no other, whatever the content: some run programs
 CHANNELS = {"RGB": 3, "RGBA": 4}
 NOTES = {".jpg": "JPEG loses detail", ".jpeg": "JPEG loses detail", ".gif": "GIF has 256 levels"}
 
@@ -29,7 +30,7 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # frames of 2**28 px are allowed here
-            picture = open_files.enter_context(Image.open(path))
+            picture = open_files.enter_context(Image.open(path, formats=FORMATS))
     except UnidentifiedImageError:
         raise InputError(f"{path}: is not a picture, whatever its name says, or a damaged one") from None
     mode = "RGBA" if "transparency" in picture.info else AS_ARRAY.get(picture.mode, "RGB")
@@ -42,5 +43,5 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     axes = [Axis(getattr(picture, "n_frames", 1)), Axis(rows, "y"), Axis(columns, "x")]
     axes += [Axis(CHANNELS[mode], "s")] if mode in CHANNELS else []
     suffix = path.suffix.lower()
-    notes = (f"{path.name}: {NOTES[suffix]}; the detector's own file is better",) if suffix in NOTES else ()
+    notes = (f"{path}: {NOTES[suffix]}; the detector's own file is better",) if suffix in NOTES else ()
     return as_stored(path, axes, np.uint8 if mode in CHANNELS else np.float32, get, notes=notes)

@@ -7,6 +7,7 @@ evaluates text from the file, its EMPAD, JEOL and Arina readers open files whose
 from __future__ import annotations
 
 import importlib
+import traceback
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +29,6 @@ READERS = {
     ".bcf": "bruker",
     ".mib": "quantumdetector",
     ".tvips": "tvips",
-    ".unf": "semper",
     ".rpl": "ripple",
     ".sur": "digitalsurf",
     ".elid": "phenom",
@@ -36,6 +36,8 @@ READERS = {
     ".mrcz": "mrcz",
     ".zspy": "zspy",
 }
+READ_WHOLE = {"pantarhei"}  # its lazy reader takes compressed files for plain ones
+SPECTRA = ("EELS", "EDS", "CL")
 NOT_LAZY = (NotImplementedError, ValueError)  # what readers raise that know no lazy reading, as of a colour DM4
 
 
@@ -45,12 +47,12 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     if suffix not in READERS:
         known = " ".join(sorted({*READERS, *(one for group in SUFFIXES.values() for one in group)}))
         raise InputError(f"{path}: no reader for '{suffix}' files; known are folders of images and {known}")
-    signals = [signal for signal in _signals(path, READERS[suffix]) if signal["data"].ndim >= 2]
+    signals = [signal for signal in _signals(path, READERS[suffix]) if _is_image(signal)]
     if not signals:
         raise InputError(f"{path}: holds no image or movie")
     names = distinct([str(signal["metadata"].get("General", {}).get("title") or "") for signal in signals])
     signal = signals[0 if dataset is None and len(signals) == 1 else choose(path, names, dataset)]
-    data, axes = signal["data"], [_axis(one) for one in signal["axes"]]
+    data, axes = signal["data"], _axes(signal["axes"])
     dtype = data.dtype
     if dtype.names in (("R", "G", "B"), ("R", "G", "B", "A")):
         data = structured_to_unstructured(np.asarray(data))
@@ -64,16 +66,35 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
 
 
 def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
-    read = importlib.import_module(f"rsciio.{reader}").file_reader
     with warnings.catch_warnings():
         # Some readers leave closing to the garbage collector; others warn of metadata that is not used here.
         warnings.simplefilter("ignore")
         try:
-            signals = read(str(path), lazy=True)
-        except NOT_LAZY:
-            signals = read(str(path))
-    return list(signals)
+            read = importlib.import_module(f"rsciio.{reader}").file_reader
+            try:
+                return list(read(str(path), lazy=reader not in READ_WHOLE))
+            except NOT_LAZY:
+                return list(read(str(path)))
+        except ModuleNotFoundError as missing:
+            raise InputError(f"{path}: needs the Python package '{missing.name}' to be read; install it") from None
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # closes at once what a failed reader left open
+            raise
 
 
-def _axis(tags: dict[str, Any]) -> Axis:
-    return Axis(int(tags["size"]), str(tags.get("name") or ""), tags.get("scale"), str(tags.get("units") or ""))
+def _is_image(signal: dict[str, Any]) -> bool:
+    """Whether a signal holds images; the third axis of a spectrum image is energy, not time."""
+    kind = str(signal["metadata"].get("Signal", {}).get("signal_type") or "")
+    return signal["data"].ndim >= 2 and not kind.startswith(SPECTRA)
+
+
+def _axes(all_tags: list[dict[str, Any]]) -> list[Axis]:
+    """The axes; the two that a reader flags as those of an image are y and x, whatever their names."""
+    names = [str(tags.get("name") or "") for tags in all_tags]
+    image = [place for place, tags in enumerate(all_tags) if not tags.get("navigate", True)]
+    if len(image) == 2:
+        names = [dict(zip(image, "yx", strict=True)).get(place, "") for place in range(len(names))]
+    return [
+        Axis(int(tags["size"]), name, tags.get("scale"), str(tags.get("units") or ""))
+        for name, tags in zip(names, all_tags, strict=True)
+    ]

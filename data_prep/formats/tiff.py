@@ -52,7 +52,8 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     if any(word in complaint for complaint in complaints for word in BROKEN):
         raise InputError(f"{path}: is cut off or damaged, a part of its directory is missing")
     first = all_series[0]
-    if pages == [1] * len(pages) and len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1 < len(pages):
+    same = len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1
+    if first.kind == "shaped" and same and pages == [1] * len(pages) and len(pages) > 1:
         # Images written one by one with tifffile: each calls itself a series, together they are the movie.
         no_parts(path, dataset)
         axes = [Axis(len(pages)), *_axes(first, scale_of(tiff, 0))]
@@ -99,8 +100,8 @@ def _stored(path: Path, tiff: Any, part: Part, open_files: ExitStack) -> Stored:
 
 def _axes(series: Any, scale: Scale) -> list[Axis]:
     known: dict[str, tuple[float | None, str]] = {"Y": scale.height, "X": scale.width, "T": (scale.interval_s, "s")}
-    # A stack of unnamed pages (I, Q, Z) with an interval is a movie.
-    known |= dict.fromkeys("IQ" if "T" in series.axes else "IQZ", known["T"])
+    # Pages of no name are a movie; so are the slices that many leave ImageJ with, if an interval is given.
+    known |= dict.fromkeys("IQZ" if series.kind == "imagej" else "IQ", known["T"])
     return [
         Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, series.axes, strict=True)
     ]
@@ -117,7 +118,7 @@ def _page_getter(
     if pages[0].compression in LZW_OR_JPEG:
         from PIL import Image
 
-        picture = open_files.enter_context(Image.open(path))
+        picture = open_files.enter_context(Image.open(path, formats=("TIFF",)))
 
     def get(key: tuple[Any, ...]) -> NDArray[Any]:
         page = pages[int(np.ravel_multi_index(key[:outer], counts)) if outer else 0]

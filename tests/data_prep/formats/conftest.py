@@ -120,7 +120,7 @@ def ncem(path: Path) -> None:
             group[f"dim{place}"].attrs.update(name=name, units=unit)
 
 
-def rsciio_signal(scale: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002
+def rsciio_signal() -> dict[str, object]:
     steps = [("time", 3, INTERVAL_S, "s", True), ("y", 70, PIXEL_NM, "nm", False), ("x", 90, PIXEL_NM, "nm", False)]
     axes = [
         {"_type": "UniformDataAxis", "name": name, "size": size, "scale": step, "offset": 0.0, "units": unit}
@@ -164,6 +164,7 @@ def velox(path: Path, detectors: tuple[str, ...] = ("HAADF",), data: NDArray[np.
                     "PixelUnitY": "m",
                 },
                 "Detectors": {f"Detector-{place}": {"DetectorName": detector}},
+                "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "1600000000"}},
                 "Scan": {"FrameTime": str(INTERVAL_S)},
             }
             text = np.frombuffer(json.dumps(tags).encode().ljust(2000, b"\0"), np.uint8)
@@ -270,12 +271,12 @@ def _dm_word(value: int, version: int) -> bytes:
 
 
 def _dm_group(tags: list[tuple[str | None, bytes]], version: int, inner: bool = False) -> bytes:  # noqa: FBT001, FBT002
-    body = b"".join(_dm_tag(name, content, version) for name, content in tags)
+    body = b"".join(_dm_tag(name, content) for name, content in tags)
     size = _dm_word(len(body), version) if inner and version == 4 else b""
     return b"\1\0" + size + _dm_word(len(tags), version) + body
 
 
-def _dm_tag(name: str | None, content: bytes, version: int) -> bytes:
+def _dm_tag(name: str | None, content: bytes) -> bytes:
     data = content.startswith(b"%%%%") or content[8:12] == b"%%%%"
     label = (name or "").encode()
     return struct.pack(">BH", 21 if data else 20, len(label)) + label + content
@@ -453,5 +454,5 @@ def truth() -> SimpleNamespace:
 
 @pytest.fixture
 def writers() -> dict[str, Callable[..., None]]:
-    functions = (imagej, ome, plain_tiff, hdf5, nexus, ncem, velox, mrc, ser, dm4, npy, ndata, hyperspy)
+    functions = (rsciio_signal, imagej, ome, plain_tiff, hdf5, nexus, ncem, velox, mrc, ser, dm4, npy, ndata, hyperspy)
     return {function.__name__: function for function in functions}

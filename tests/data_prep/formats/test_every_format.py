@@ -1,6 +1,5 @@
 """The same movie in every format comes back as the same array."""
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +61,7 @@ def test_what_is_given_goes_before_what_is_stored(tmp_path: Path, any_format: Na
 
 def open_files() -> set[str]:
     folder = Path("/proc/self/fd")
-    return {os.readlink(one) for one in folder.iterdir() if one.exists()} | {
+    return {str(one.readlink()) for one in folder.iterdir() if one.exists()} | {
         line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()
     }
 
@@ -94,3 +93,18 @@ def test_frames_keep_the_type_stored(tmp_path: Path, any_format: Named, truth: S
         assert image.dtype.itemsize in (2, 4, 8)
         assert image.flags.owndata or image.base.flags.owndata
         np.testing.assert_array_equal(image, truth.stack[1])
+
+
+def test_the_pixel_size_in_an_extended_header_of_fei_goes_first(
+    tmp_path: Path, writers: dict[str, Callable[..., None]], truth: SimpleNamespace
+) -> None:
+    path = tmp_path / "a.mrc"
+    writers["mrc"](path)
+    plain = bytearray(path.read_bytes())
+    plain[92:96] = (1024 * 128).to_bytes(4, "little")
+    extended = np.zeros(1024 * 32, "<f4")
+    extended[11] = 0.05e-9  # metres a pixel
+    path.write_bytes(bytes(plain[:1024]) + extended.tobytes() + bytes(plain[1024:]))
+    with open_movie(path) as movie:
+        assert movie.pixel_size_nm == pytest.approx(0.05)
+        np.testing.assert_array_equal(movie.frame(2), truth.stack[2])
