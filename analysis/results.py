@@ -104,17 +104,36 @@ def merge_results(parts: list[Path], path: Path) -> None:
                         stored.copy(frames[number], group, number)
 
 
+DEFECT_COLUMNS = (
+    "movie",
+    "frame",
+    "time_s",
+    "y_px",
+    "x_px",
+    "y_nm",
+    "x_nm",
+    "class",
+    "probability",
+    "extended_area_px",
+)
+
+
 def write_defects(
-    results: Path, class_names: tuple[str, ...], pixel_size_nm: dict[str, float | None], path: Path
+    results: Path, class_names: tuple[str, ...], scales: dict[str, tuple[float | None, float | None]], path: Path
 ) -> None:
-    """Write the network's defects as CSV, a row each; nm columns are empty where the scale is unknown."""
+    """Write the network's defects as CSV, a row each.
+
+    `scales` has the pixel size (nm) and the frame interval (s) of each movie; where one is unknown,
+    the columns in its unit are empty.
+    """
     with whole_file(path) as temporary, temporary.open("w", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow(["movie", "frame", "y_px", "x_px", "y_nm", "x_nm", "class", "probability", "extended_area_px"])
+        writer.writerow(DEFECT_COLUMNS)
         for result in load_results(results):
             if result.network is None:
                 continue
-            size = pixel_size_nm.get(result.movie)
+            size, interval = scales.get(result.movie, (None, None))
+            time = "" if interval is None else f"{result.frame * interval:g}"
             objects = result.network.objects
             areas = np.bincount(objects.regions.ravel(), minlength=len(objects) + 1)[1:]
             for (y, x), score, kind, area in zip(
@@ -122,5 +141,6 @@ def write_defects(
             ):
                 scaled = ["", ""] if size is None else [f"{y * size:.4f}", f"{x * size:.4f}"]
                 name = class_names[kind - 1]
-                row = [result.movie, result.frame, f"{y:.2f}", f"{x:.2f}", *scaled, name, f"{score:.3f}", area or ""]
+                place = [result.movie, result.frame, time, f"{y:.2f}", f"{x:.2f}", *scaled]
+                row = [*place, name, f"{score:.3f}", area or ""]
                 writer.writerow(row)

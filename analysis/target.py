@@ -27,6 +27,7 @@ class Target:
     pixel_size_nm: float | None
     dataset: str | None
     legend: Legend = ()
+    frame_interval_s: float | None = None
 
 
 def truth_of(target: Target, movie: Movie, frame: int, period_px: float) -> LabelledFrame | None:

@@ -85,11 +85,11 @@ def collect(folder: Path, targets: tuple[Target, ...], *parts: Path) -> Path:
     merge_results(list(parts), maps)
     with h5py.File(maps, "r") as stored:
         class_names = tuple(json.loads(stored.attrs["class_names"]))
-    sizes = {}
+    scales = {}
     for target in targets:
-        with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
-            sizes[target.name] = movie.pixel_size_nm
-    write_defects(maps, class_names, sizes, folder / "defects.csv")
+        with open_movie(target.movie, target.pixel_size_nm, target.dataset, target.frame_interval_s) as movie:
+            scales[target.name] = (movie.pixel_size_nm, movie.frame_interval_s)
+    write_defects(maps, class_names, scales, folder / "defects.csv")
     write_scores(score_rows(maps), folder / "scores.csv")
     return maps
 

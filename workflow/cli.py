@@ -37,6 +37,9 @@ def run(
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
     pixel_size: PixelSize = None,
+    frame_interval: Annotated[
+        float | None, typer.Option(help="Time between frames in s, if the file has none or a wrong one.")
+    ] = None,
     dataset: Dataset = None,
     workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
@@ -48,6 +51,7 @@ def run(
     options = {
         "movie": str(movie),
         "pixel_size_nm": pixel_size,
+        "frame_interval_s": frame_interval,
         "dataset": dataset,
         "apply": [str(path) for path in apply or []],
         "truth": [str(path) for path in truth or []],

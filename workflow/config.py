@@ -116,6 +116,7 @@ class RunConfig(_Section):
 
     movie: File
     pixel_size_nm: Annotated[float, Field(gt=0)] | None = None
+    frame_interval_s: Annotated[float, Field(gt=0)] | None = None
     dataset: str | None = None
     apply: tuple[File, ...] = ()
     truth: tuple[File, ...] = ()

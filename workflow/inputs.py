@@ -74,6 +74,15 @@ def _labelled_classes(path: Path, config: RunConfig, movie: Movie, period_px: fl
     return choose_defects(file, config.labels.defects, movie.shape, period_px)
 
 
+def notes_of(config: RunConfig) -> list[str]:
+    """What the user should be told about the movies, a line each."""
+    notes: list[str] = []
+    for path in dict.fromkeys((config.movie, *config.apply)):
+        with open_movie(path, config.pixel_size_nm, config.dataset) as movie:
+            notes += movie.notes
+    return notes
+
+
 def targets_of(config: RunConfig, source: Source) -> tuple[Target, ...]:
     """What to find defects in: the movie's other frames, and all frames of the movies to apply to.
 
@@ -92,7 +101,17 @@ def targets_of(config: RunConfig, source: Source) -> tuple[Target, ...]:
         if frames:
             name = _name(path, {target.name for target in targets})
             targets.append(
-                Target(name, path, frames, truth, defects, config.pixel_size_nm, config.dataset, source.legend)
+                Target(
+                    name,
+                    path,
+                    frames,
+                    truth,
+                    defects,
+                    config.pixel_size_nm,
+                    config.dataset,
+                    source.legend,
+                    config.frame_interval_s,
+                )
             )
     if not targets:
         raise InputError(f"{config.movie}: has no frame but the labelled; name a movie to find defects in with --apply")

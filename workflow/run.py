@@ -49,7 +49,7 @@ def start(
 
 def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
     from analysis.summary import score_rows
-    from workflow.inputs import source_of, targets_of
+    from workflow.inputs import notes_of, source_of, targets_of
     from workflow.pipeline import run_pipeline
 
     source = source_of(config)
@@ -65,6 +65,8 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
             log.propagate = False
             try:
                 progress.say(f"{'going on with' if folder.journal.exists() else 'new run in'} {folder.path}")
+                for note in notes_of(config):
+                    progress.say(f"note: {note}")
                 run_pipeline(config, folder, source, targets, progress)
             except Exception:
                 log.exception("failed")

@@ -137,4 +137,4 @@ def test_defects_of_a_zoomed_frame_stay_where_they_are(pixel_size_nm: float) -> 
     likely, count = ndimage.label(vacancy > (vacancy.max() + np.median(vacancy)) / 2)
     assert count == 3
     centres = (np.array(ndimage.center_of_mass(likely > 0, likely, [1, 2, 3])) + 0.5) * pixel_size_nm
-    assert sorted(map(tuple, centres.tolist())) == [pytest.approx(place, abs=0.03) for place in places_nm]
+    assert sorted(map(tuple, centres.tolist())) == [pytest.approx(place, abs=0.04) for place in places_nm]
