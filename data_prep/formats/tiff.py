@@ -35,22 +35,9 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
 
     Raises InputError if it is no TIFF, is cut off, or part of a set of several files.
     """
-    import tifffile
-
-    with _complaints() as complaints:
-        try:
-            tiff = open_files.enter_context(tifffile.TiffFile(path, _multifile=False))
-            if tiff.ome_metadata:
-                check_ome(path, tiff.ome_metadata)
-            all_series = list(tiff.series)
-            pages = [len(series.pages) for series in all_series]
-        except tifffile.TiffFileError as error:
-            wrong = (
-                "is a damaged TIFF file" if "corrupt" in str(error) else "is not a TIFF file, whatever its name says"
-            )
-            raise InputError(f"{path}: {wrong}") from None
-    if any(word in complaint for complaint in complaints for word in BROKEN):
-        raise InputError(f"{path}: is cut off or damaged, a part of its directory is missing")
+    tiff = _opened(path, open_files)
+    all_series = list(tiff.series)
+    pages = [len(series.pages) for series in all_series]
     first = all_series[0]
     same = len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1
     if first.kind == "shaped" and same and pages == [1] * len(pages) and len(pages) > 1:
@@ -64,6 +51,27 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
         no_parts(path, dataset)
     part = parts[choose(path, [one.name for one in parts], dataset)]
     return _stored(path, tiff, part, open_files)
+
+
+def _opened(path: Path, open_files: ExitStack) -> Any:
+    """The file with its directory gone through. Raises InputError if that is not whole."""
+    import tifffile
+
+    with _complaints() as complaints:
+        try:
+            tiff = open_files.enter_context(tifffile.TiffFile(path, _multifile=False))
+            if tiff.ome_metadata:
+                check_ome(path, tiff.ome_metadata)
+            for series in tiff.series:
+                len(series.pages)  # goes through the directory, and complains of what is missing
+        except tifffile.TiffFileError as error:
+            wrong = (
+                "is a damaged TIFF file" if "corrupt" in str(error) else "is not a TIFF file, whatever its name says"
+            )
+            raise InputError(f"{path}: {wrong}") from None
+    if any(word in complaint for complaint in complaints for word in BROKEN):
+        raise InputError(f"{path}: is cut off or damaged, a part of its directory is missing")
+    return tiff
 
 
 def _parts(tiff: Any, all_series: list[Any]) -> list[Part]:

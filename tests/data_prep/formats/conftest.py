@@ -18,6 +18,7 @@ Writer = Callable[[Path], None]
 STACK = np.random.default_rng(1).integers(100, 4000, (3, 70, 90), dtype=np.uint16)
 PIXEL_NM = 0.04
 INTERVAL_S = 0.5
+MARK = b"-- the pixels of a large movie --"  # stands for those of a broadcast array
 PER_NM = (1 / PIXEL_NM, 1 / PIXEL_NM)
 
 
@@ -253,7 +254,7 @@ def _dm_image(title: str, data: NDArray[np.uint16], version: int) -> bytes:
     ]
     brightness = group(("Origin", number(6, "f", 0)), ("Scale", number(6, "f", 1)), ("Units", text("")))
     calibrations = group(("Brightness", brightness), ("Dimension", group(*dimensions)))
-    stored = MARK if data.shape == LARGE else data.astype("<u2").tobytes()
+    stored = MARK if data.strides[0] == 0 else data.astype("<u2").tobytes()
     pixels = _dm_data([20, 4, data.size], stored, version)
     sizes = [(None, number(5, "I", size)) for size in data.shape[::-1]]
     image = group(
@@ -350,101 +351,12 @@ WITHOUT_SCALE = {"a.npy": npy, "fortran.npy": fortran_npy, "pictures": folder}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `scaled`, `without_interval`, `without_scale`, `any_format` or `large` runs once a format."""
+    """A test that takes `scaled`, `without_interval`, `without_scale` or `any_format` runs once a format."""
     groups = {"scaled": SCALED, "without_interval": WITHOUT_INTERVAL, "without_scale": WITHOUT_SCALE}
     groups["any_format"] = SCALED | WITHOUT_INTERVAL | WITHOUT_SCALE
-    groups["large"] = LARGE_FORMATS
     for name, formats in groups.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, list(formats.items()), ids=list(formats))
-
-
-LARGE = (2560, 2048, 2048)  # 21 GB of 16-bit numbers, sparse on disk
-MARK = b"-- the pixels of a large movie --"
-
-
-def large_plain_tiff(path: Path, last: NDArray[np.uint16]) -> None:
-    pages = tifffile.memmap(path, shape=LARGE, dtype=np.uint16, bigtiff=True, photometric="minisblack")
-    pages[-1] = last
-
-
-def large_one_page_tiff(path: Path, last: NDArray[np.uint16]) -> None:
-    axes = {"axes": "TYX"}
-    stack = tifffile.memmap(path, shape=LARGE, dtype=np.uint16, imagej=True, truncate=True, metadata=axes)
-    stack[-1] = last
-
-
-def large_hdf5(path: Path, last: NDArray[np.uint16]) -> None:
-    with h5py.File(path, "w") as out:
-        out.create_dataset("frames", LARGE, np.uint16)[-1] = last
-
-
-def large_chunked_hdf5(path: Path, last: NDArray[np.uint16]) -> None:
-    with h5py.File(path, "w") as out:
-        frames = out.create_dataset("frames", LARGE, np.uint16, chunks=(1, 256, 2048), compression="gzip")
-        frames[-3:] = last
-
-
-def large_velox(path: Path, last: NDArray[np.uint16]) -> None:
-    velox(path)
-    with h5py.File(path, "a") as out:
-        group = out["Data/Image"][f"{0:032x}"]
-        del group["Data"]
-        frames = group.create_dataset("Data", (*LARGE[1:], LARGE[0]), np.uint16, chunks=(*LARGE[1:], 1))
-        frames[..., -3:] = last[..., None]
-
-
-def large_npy(path: Path, last: NDArray[np.uint16]) -> None:
-    np.lib.format.open_memmap(path, "w+", np.uint16, LARGE)[-1] = last
-
-
-def large_mrc(path: Path, last: NDArray[np.uint16]) -> None:
-    mrc(path, data=np.broadcast_to(last[:1, :1], (1, *LARGE[1:])))
-    with path.open("r+b") as out:
-        out.seek(8)
-        out.write(struct.pack("<i", LARGE[0]))
-        out.seek(36)
-        out.write(struct.pack("<i", LARGE[0]))
-        out.seek(1024 + 2 * LARGE[1] * LARGE[2] * (LARGE[0] - 1))
-        out.write(last.tobytes())
-
-
-def large_dm4(path: Path, last: NDArray[np.uint16]) -> None:
-    dm4(path, data=np.broadcast_to(np.uint16(0), LARGE))
-    before, after = path.read_bytes().split(MARK)
-    with path.open("wb") as out:
-        out.write(before)
-        out.seek(2 * LARGE[1] * LARGE[2] * (LARGE[0] - 1), 1)
-        out.write(last.tobytes())
-        out.write(after)
-
-
-def large_ser(path: Path, last: NDArray[np.uint16]) -> None:
-    images, rows, columns = LARGE
-    head = struct.pack("<HHHIIII", 0x4949, 0x0197, 0x0220, 0x4122, 0x4152, images, images)
-    dimension = struct.pack("<IddIII", images, 0, INTERVAL_S, 0, 0, 0)
-    array = len(head) + 12 + len(dimension)
-    length = 50 + 2 * rows * columns
-    starts = [array + 8 * images + place * length for place in range(images)]
-    with path.open("wb") as out:
-        out.write(head + struct.pack("<QI", array, 1) + dimension + struct.pack(f"<{images}Q", *starts))
-        for start in starts:
-            out.seek(start)
-            out.write(struct.pack("<ddiddiHII", 0, 1e-11, 0, 0, 1e-11, 0, 2, columns, rows))
-        out.write(last[::-1].tobytes())
-
-
-LARGE_FORMATS = {
-    "pages.tif": large_plain_tiff,
-    "one_page.tif": large_one_page_tiff,
-    "frames.h5": large_hdf5,
-    "chunks.h5": large_chunked_hdf5,
-    "velox.emd": large_velox,
-    "frames.npy": large_npy,
-    "frames.mrc": large_mrc,
-    "frames.dm4": large_dm4,
-    "frames.ser": large_ser,
-}
 
 
 @pytest.fixture
