@@ -12,7 +12,8 @@ from data_prep.formats.axes import Axis, as_stored, memory_map
 from data_prep.formats.stored import Stored, no_parts
 
 HEADER_BYTES = 1024
-# Mode 0 was unsigned in older files; detectors count upwards from 0, so it is read so.
+# Mode 0 is signed since the layout of 2014 (which files name by its year, times ten), unsigned in older files.
+SIGNED_SINCE = 20140
 TYPES = {0: "u1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 12: "f2"}
 FEI_EXTENDED_BYTES = 1024 * 128  # 1024 images of 128 bytes, the pixel size in metres at byte 44 of the first
 
@@ -30,7 +31,8 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     columns, rows, sections, mode = (int(value) for value in integers[:4])
     if mode not in TYPES or min(columns, rows, sections) < 0 or not 0 <= integers[23] < path.stat().st_size:
         raise InputError(f"{path}: is not an MRC file, or a damaged one")
-    data = memory_map(path, f"{order}{TYPES[mode]}", HEADER_BYTES + int(integers[23]), (sections, rows, columns))
+    kind = "i1" if mode == 0 and integers[27] >= SIGNED_SINCE else TYPES[mode]
+    data = memory_map(path, f"{order}{kind}", HEADER_BYTES + int(integers[23]), (sections, rows, columns))
     cell, grid = np.frombuffer(header, f"{order}f4")[10:12].astype(float), integers[7:9].astype(float)
     width, height = np.divide(cell, grid, out=np.zeros(2), where=grid > 0)
     unit = "Å"

@@ -110,9 +110,14 @@ def _axes(series: Any, scale: Scale) -> list[Axis]:
     known: dict[str, tuple[float | None, str]] = {"Y": scale.height, "X": scale.width, "T": (scale.interval_s, "s")}
     # Pages of no name are a movie; so are the slices that many leave ImageJ with, if an interval is given.
     known |= dict.fromkeys("IQZ" if series.kind == "imagej" else "IQ", known["T"])
-    return [
-        Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, series.axes, strict=True)
-    ]
+    # Three or four frames are written as the planes of a colour picture by tifffile, if it is not told what
+    # they are; pictures have their colours behind, pixel by pixel.
+    names = ("Q", *series.axes[1:]) if series.axes == "SYX" and _plain(series.keyframe) else series.axes
+    return [Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, names, strict=True)]
+
+
+def _plain(page: Any) -> bool:
+    return page.compression not in LZW_OR_JPEG
 
 
 def _page_getter(
@@ -123,7 +128,7 @@ def _page_getter(
     for page in (pages[0], pages[len(pages) - 1]):
         _check_page(path, tiff, page)
     picture = None
-    if pages[0].compression in LZW_OR_JPEG:
+    if not _plain(pages[0]):
         from PIL import Image
 
         picture = open_files.enter_context(Image.open(path, formats=("TIFF",)))
@@ -132,7 +137,7 @@ def _page_getter(
         page = pages[int(np.ravel_multi_index(key[:outer], counts)) if outer else 0]
         _check_page(path, tiff, page)
         if picture is None:
-            return np.asarray(page.asarray())
+            return np.asarray(page.asarray()[key[outer:]])
         picture.seek(page.index)
         return np.asarray(picture)
 
