@@ -18,9 +18,9 @@ JITTER_PX = 0.5  # deviation of a row's place along x
 JITTER_ROWS = 1.0  # over which it is alike
 CONTRAST = 0.2
 OFFSET = 0.25
-NOISE = 0.5  # at the mean brightness
+NOISE = 0.5  # its deviation at the mean brightness
+NOISE_FLOOR = 0.25  # its variance at the dark level beside that at the mean: 0.24 and 0.32 in two frames of WSe2
 BLUR_SHARE, BLUR_PX = 0.5, 0.6  # how many tiles are blurred, by how wide a Gaussian
-NOISE_FLOOR = 0.25  # share of its variance that no brightness takes away: 0.24 and 0.32 in two MAADF frames of WSe2
 REACH = 2  # of Gaussians, in px
 
 # Holes are painted into this share of the tiles, as up to three disks, radii in lattice periods.
@@ -91,9 +91,11 @@ def augment(
     raised = (labels - IGNORE)[:, None].float()
     moved_labels = functional.grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)
     moved = _blur(moved, strength * uniform(0, BLUR_PX) * (uniform(0, 1) < BLUR_SHARE))
+    # Straight in brightness: as asked at the mean, which is 0 in a levelled image, NOISE_FLOOR of it at `dark_level`.
+    power = (strength * uniform(0, NOISE)) ** 2
+    variance = (power + power * ((NOISE_FLOOR - 1) / dark_level) * moved).clamp_(min=0)
     noise = torch.randn(moved.shape, generator=generator, device=device)
-    brightness = (1 - (1 - NOISE_FLOOR) * moved / dark_level).clamp_(min=0)  # the mean, 0 in a levelled image, is 1
-    moved = torch.addcmul(moved, strength * uniform(0, NOISE) * brightness.sqrt_(), noise)
+    moved = torch.addcmul(moved, variance.sqrt_(), noise)
     gain, offset = 1 + strength * uniform(-CONTRAST, CONTRAST), strength * uniform(-OFFSET, OFFSET)
     return torch.addcmul(offset, moved, gain), moved_labels[:, 0].to(torch.uint8) + IGNORE
 
@@ -116,8 +118,9 @@ def _sources(angle: Tensor, mirrored: Tensor, scale: Tensor, jitter: Tensor, wid
     x = torch.arange(width, device=jitter.device) - (width - 1) / 2 - jitter
     y = torch.where(mirrored, -y, y)
     sine, cosine = scale * angle.sin(), scale * angle.cos()
-    x, y = cosine * x - sine * y, sine * x + cosine * y
-    return torch.stack([x * (2 / width), y * (2 / height)], -1)[:, 0]
+    across = torch.addcmul(-sine * y, cosine, x) * (2 / width)
+    down = torch.addcmul(cosine * y, sine, x) * (2 / height)
+    return torch.stack([across, down], -1)[:, 0]
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
