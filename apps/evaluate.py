@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.limits import TimeLimitError, time_limit
-from data_prep.staging import node_root, stage
+from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
 
 
@@ -36,7 +36,10 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     try:
         with time_limit(settings.limit_s):
-            facts = _train(request, settings)
+            staged = stage(settings.tiles, settings.node_local, settings.digest)
+            facts["warning"] = staged.warning
+            outcome = _train(request, settings, staged.path)
+        facts |= outcome
         status, reason = facts.pop("status"), facts.pop("reason")
     except TimeLimitError as error:
         status, reason = Status.TIMED_OUT, str(error)
@@ -58,7 +61,7 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
     ).to_plain()
 
 
-def _train(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
+def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[str, Any]:
     import torch
 
     from networks.cost import peak_memory_bytes, training_flops, weights
@@ -67,9 +70,8 @@ def _train(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
     from networks.train import default_device, tiles_on_device, train
 
     torch.set_num_threads(1)  # a worker has one core; more threads get in each other's way
-    local = stage(settings.tiles, node_root(settings.node_local), settings.digest)
     device = default_device()
-    data = tiles_on_device(local, device)
+    data = tiles_on_device(tiles, device)
     spec = decode(request.genome, Limits())
     trained = train(spec, data, settings.iterations, settings.seconds, request.seed)
     short = trained.iterations < settings.iterations and not trained.diverged

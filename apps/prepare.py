@@ -20,7 +20,7 @@ from data_prep.labels import (
 )
 from data_prep.movie import open_movie
 from data_prep.normalise import local_contrast
-from data_prep.staging import file_hash, node_root, stage
+from data_prep.staging import file_hash, stage
 from data_prep.tiles import TileSizes, cut_tiles, save_tiles
 
 
@@ -95,5 +95,5 @@ def make_tiles(source: Source, labels_file: Path, out: Path) -> Path:
 def stage_tiles(tiles: Path, node_local: str | None) -> str:
     """Copy the tile set to this node's own disk; returns its SHA-256, by which others find it."""
     digest = file_hash(tiles)
-    stage(tiles, node_root(node_local), digest)
+    stage(tiles, node_local, digest)
     return digest

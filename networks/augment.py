@@ -11,12 +11,17 @@ from torch.nn import functional
 
 from data_prep.labels import IGNORE
 
+TURN = 2 * math.pi  # tiles are turned by any angle, whatever the strength
+# Full strength, each tile drawing its own share of it: sizes, then contrast and level in deviations of the image.
 SCALE = 0.06
+JITTER_PX = 0.5  # deviation of a row's place along x
+JITTER_ROWS = 1.0  # over which it is alike
 CONTRAST = 0.2
 OFFSET = 0.25
-NOISE = 0.5
-BLUR = 0.5  # share of tiles that are blurred, at full strength
-
+NOISE = 0.5  # its deviation at the mean brightness
+NOISE_FLOOR = 0.25  # its variance at the dark level beside that at the mean: 0.24 and 0.32 in two frames of WSe2
+BLUR_SHARE, BLUR_PX = 0.5, 0.6  # how many tiles are blurred, by how wide a Gaussian
+REACH = 2  # of Gaussians, in px
 
 # Holes are painted into this share of the tiles, as up to three disks, radii in lattice periods.
 HOLE_SHARE, HOLE_DISKS, HOLE_RADII = 0.15, 3, (1.0, 4.0)
@@ -63,44 +68,70 @@ def paint_holes(images: Tensor, labels: Tensor, holes: Holes, generator: torch.G
     return torch.lerp(images, vacuum, share), painted
 
 
-def augment(images: Tensor, labels: Tensor, strength: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Turn, mirror and scale tiles with their labels, and change contrast, sharpness and noise.
+def augment(
+    images: Tensor, labels: Tensor, strength: float, dark_level: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Turn, mirror, scale and distort tiles with their labels; change their sharpness, noise and contrast.
 
-    `images` (batch, 1, y, x), `labels` (batch, y, x) uint8; the same shapes come back. Turns and
-    mirror images are always drawn from all there are; `strength` scales the rest. Labels of what
-    comes in from outside a tile are `IGNORE`.
+    `images` (batch, 1, y, x), levelled, `labels` (batch, y, x) uint8; the same shapes come back. Turns
+    and mirror images are always drawn from all there are; `strength` scales the rest. Shot noise
+    has a variance that grows with the brightness above `dark_level`. Labels of what comes in
+    from outside a tile are `IGNORE`.
     """
     batch, device = images.shape[0], images.device
 
     def uniform(low: float, high: float) -> Tensor:
-        drawn = torch.rand(batch, generator=generator, device=device)
-        return low + (high - low) * drawn
+        return low + (high - low) * torch.rand((batch, 1, 1, 1), generator=generator, device=device)
 
-    angle = uniform(0, 2 * math.pi)
+    jitter = strength * uniform(0, JITTER_PX) * _row_shifts(images, generator)
     scale = 1 + strength * uniform(-SCALE, SCALE)
-    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
-    turn = torch.stack(
-        [
-            torch.stack([scale * angle.cos(), -scale * angle.sin() * mirror, torch.zeros_like(angle)], 1),
-            torch.stack([scale * angle.sin(), scale * angle.cos() * mirror, torch.zeros_like(angle)], 1),
-        ],
-        1,
-    )
-    grid = functional.affine_grid(turn, list(images.shape), align_corners=False)
+    grid = _sources(uniform(0, TURN), uniform(0, 1) < 0.5, scale, jitter, images.shape[-1])
     moved = functional.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
-    # Class 0 would come in from outside: shift by one, so that 0 means outside.
-    shifted = functional.grid_sample(
-        labels[:, None].float() + 1, grid, mode="nearest", padding_mode="zeros", align_corners=False
-    )[:, 0]
-    moved_labels = torch.where(shifted < 0.5, torch.full_like(shifted, IGNORE), shifted - 1).to(torch.uint8)
-
-    def per_tile(values: Tensor) -> Tensor:
-        return values.view(-1, 1, 1, 1)
-
-    blurred = functional.avg_pool2d(functional.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    share = per_tile(torch.where(uniform(0, 1) < BLUR, uniform(0, 0.5), torch.zeros(batch, device=device)))
-    moved = torch.lerp(moved, blurred, share * min(strength, 1.0))
-    moved = moved * per_tile(1 + strength * uniform(-CONTRAST, CONTRAST))
-    moved = moved + per_tile(strength * uniform(-OFFSET, OFFSET))
+    # Bytes wrap around: so counted, IGNORE is the 0 that comes in from outside.
+    raised = (labels - IGNORE)[:, None].float()
+    moved_labels = functional.grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    moved = _blur(moved, strength * uniform(0, BLUR_PX) * (uniform(0, 1) < BLUR_SHARE))
+    # Straight in brightness: as asked at the mean, which is 0 in a levelled image, NOISE_FLOOR of it at `dark_level`.
+    power = (strength * uniform(0, NOISE)) ** 2
+    variance = (power + power * ((NOISE_FLOOR - 1) / dark_level) * moved).clamp_(min=0)
     noise = torch.randn(moved.shape, generator=generator, device=device)
-    return moved + per_tile(strength * uniform(0, NOISE)) * noise, moved_labels
+    moved = torch.addcmul(moved, variance.sqrt_(), noise)
+    gain, offset = 1 + strength * uniform(-CONTRAST, CONTRAST), strength * uniform(-OFFSET, OFFSET)
+    return torch.addcmul(offset, moved, gain), moved_labels[:, 0].to(torch.uint8) + IGNORE
+
+
+def _row_shifts(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Random shifts (batch, 1, y, 1) of deviation 1, nearly the same for neighbouring rows."""
+    batch, _, height, _ = images.shape
+    kernel = _gaussian(torch.full((1, 1, 1, 1), JITTER_ROWS, device=images.device)).mT
+    free = torch.randn((batch, 1, height + 2 * REACH, 1), generator=generator, device=images.device)
+    return functional.conv2d(free, kernel / kernel.norm())
+
+
+def _sources(angle: Tensor, mirrored: Tensor, scale: Tensor, jitter: Tensor, width: int) -> Tensor:
+    """Where the pixels of turned tiles come from, as `grid_sample` wants it: (batch, y, x, 2), x before y.
+
+    `angle` (radians), `mirrored` and `scale` (batch, 1, 1, 1); `jitter` (batch, 1, y, 1) in px along x.
+    """
+    height = jitter.shape[2]
+    y = torch.arange(height, device=jitter.device).view(-1, 1) - (height - 1) / 2
+    x = torch.arange(width, device=jitter.device) - (width - 1) / 2 - jitter
+    y = torch.where(mirrored, -y, y)
+    sine, cosine = scale * angle.sin(), scale * angle.cos()
+    across = torch.addcmul(-sine * y, cosine, x) * (2 / width)
+    down = torch.addcmul(cosine * y, sine, x) * (2 / height)
+    return torch.stack([across, down], -1)[:, 0]
+
+
+def _blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image (1, y, x) of a batch by a Gaussian of its own width in px; `sigma` (batch, 1, 1, 1)."""
+    kernel = _gaussian(sigma)
+    padded = functional.pad(images, (REACH,) * 4, mode="replicate")
+    return functional.conv2d(padded.transpose(0, 1), kernel.mT * kernel, groups=len(images)).transpose(0, 1)
+
+
+def _gaussian(sigma: Tensor) -> Tensor:
+    """Gaussian kernels (batch, 1, 1, 2 `REACH` + 1) of sum 1; of width 0, they leave things as they are."""
+    offset = torch.arange(-REACH, REACH + 1, device=sigma.device)
+    kernel = torch.exp(-0.5 * (offset / sigma.clamp(min=0.01)) ** 2)
+    return kernel / kernel.sum(-1, keepdim=True)

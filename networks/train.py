@@ -103,7 +103,7 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     for done in range(1, iterations + 1):
         chosen = torch.randint(len(data.train), (spec.training.batch_size,), generator=generator, device=device)
         pieces = paint_holes(data.train[chosen], data.train_labels[chosen], data.holes, generator)
-        images, labels = augment(*pieces, spec.training.augmentation, generator)
+        images, labels = augment(*pieces, spec.training.augmentation, data.tiles.dark_level, generator)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             logits = model(images.contiguous(memory_format=torch.channels_last))
         value = _loss(logits.float(), labels.long(), spec.training.loss, weight, data.holes.kind)

@@ -43,12 +43,13 @@ class Evaluation:
     """What came of a request.
 
     `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; times are the
-    worker's own clock, in seconds since the epoch.
+    worker's own clock, in seconds since the epoch. `warning` is what the worker could go on without.
     """
 
     request: Request
     status: Status
     reason: str = ""
+    warning: str = ""
     fitness: float = 0.0
     scores: dict[str, float] = field(default_factory=dict)
     iterations: int = 0

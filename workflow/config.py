@@ -105,7 +105,12 @@ class TrainingConfig(_Section):
 
 
 class SiteConfig(_Section):
-    """Where the workers are. `node_local` is a folder on each node's own disk."""
+    """Where the workers are.
+
+    `node_local` is a folder on each node's own disk, where copies of the tiles are kept while a run works:
+    `/mnt/bb/$USER`, `$TMPDIR`, `/dev/shm`. Variables and `~` are those of the node. Not given, it is
+    the node's temporary folder; where no copy can be made, workers read the run folder's file.
+    """
 
     workers: Count | None = None
     node_local: str | None = None

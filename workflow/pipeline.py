@@ -21,7 +21,7 @@ from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_bas
 from data_prep.balance import balance_lines
 from data_prep.files import whole_file
 from data_prep.labels import load_labels
-from data_prep.staging import node_root, unstage
+from data_prep.staging import unstage
 from data_prep.tiles import load_balance
 from networks.genome import decode
 from networks.space import Limits
@@ -68,14 +68,16 @@ def run_pipeline(
     CampaignError where nearly all networks did.
     """
     workers = count_workers(config.site.workers)
-    with start_engine(local(folder.parsl, config.site.workers)) as engine:
-        run = Run(config, folder, source, targets, engine, workers, progress)
-        labels, fourier, digest = _prepare(run)
-        finalists = _search(run, digest)
-        _train(run, labels, finalists)
-        figures = _apply(run, fourier)
-        unstage(folder.tiles, node_root(config.site.node_local), digest)
-        _summarise(run, figures)
+    try:
+        with start_engine(local(folder.parsl, config.site.workers)) as engine:
+            run = Run(config, folder, source, targets, engine, workers, progress)
+            labels, fourier, digest = _prepare(run)
+            finalists = _search(run, digest)
+            _train(run, labels, finalists)
+            _summarise(run, _apply(run, fourier))
+    finally:
+        # Not before the workers are gone: one that finds its copy missing makes another.
+        unstage(folder.tiles, config.site.node_local)
 
 
 def _prepare(run: Run) -> tuple[Pending, Pending, str]:
@@ -119,9 +121,20 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         best = max(journal.evaluations(evolution.stage), key=lambda e: e.fitness)
         tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
         _campaign(run, "SVM tuning", tuning, config.tuning.evaluations, evaluator, journal)
+        _repeat_warnings(run, journal)
         ranked = sorted(journal.evaluations(), key=lambda e: -e.fitness)[: config.training.finalists]
     run.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
     return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]
+
+
+def _repeat_warnings(run: Run, journal: Journal) -> None:
+    """Say what workers warned of, each warning once."""
+    hosts: dict[str, set[str]] = {}
+    for evaluation in journal.evaluations():
+        if evaluation.warning:
+            hosts.setdefault(evaluation.warning, set()).add(evaluation.host)
+    for warning, names in hosts.items():
+        run.progress.say(f"warning from {min(names) if len(names) == 1 else f'{len(names)} nodes'}: {warning}")
 
 
 def _train(run: Run, labels: Pending, finalists: list[Finalist]) -> None:

@@ -3,6 +3,8 @@
 import signal
 import time
 from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from networks.detector import load_detector
 from networks.genome import encode
 from networks.space import sample
 from search.evaluation import Evaluation, Request, Status
+from search.journal import Journal
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,20 @@ def test_an_evaluation_fills_its_record(settings):
     assert evaluation.flops_per_iteration > 0
     assert evaluation.weights > 0
     assert evaluation.ended > evaluation.started > 0
+
+
+def test_without_a_node_local_copy_the_shared_file_is_read_and_the_journal_says_why(settings, tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_DISK", raising=False)
+    elsewhere = replace(settings, node_local="$NO_SUCH_DISK")
+    evaluation = Evaluation.from_plain(evaluate(request_for(GENOME), elsewhere))
+    failed = Evaluation.from_plain(evaluate(request_for(b"short", 1), elsewhere))
+    assert (evaluation.status, failed.status) == (Status.OK, Status.CRASHED)
+    assert evaluation.scores == Evaluation.from_plain(evaluate(request_for(GENOME), settings)).scores
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        journal.append([evaluation, failed])
+        warnings = [recorded.warning for recorded in journal.evaluations()]
+    assert all("$NO_SUCH_DISK is not set" in warning for warning in warnings)
+    assert Evaluation.from_plain(evaluate(request_for(GENOME), settings)).warning == ""
 
 
 def test_a_bad_genome_is_a_record_and_not_an_exception(settings):

@@ -1,6 +1,10 @@
-import getpass
+"""Staging: one good copy on a node, or the shared file and a reason; a crash never."""
+
+import errno
 import hashlib
-import signal
+import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,41 +13,66 @@ from pathlib import Path
 import pytest
 
 from data_prep import staging
+from data_prep.errors import InputError
 from data_prep.staging import file_hash, node_root, stage, unstage
 
 CONTENT = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
-# Stages a file once the file `go` is there; each copy is slow and leaves a line in `copies`.
-STAGER = """
-import pathlib, shutil, sys, time
+# Forks 64 workers that stage one file at once. The first to copy takes long over it; with `kill` it
+# is killed half-way. Prints the workers' exit statuses, 0 where what they read was right, and the
+# inodes that they read from: a second copy would have another, as it is made before it replaces one.
+SWARM = """
+import hashlib, os, pathlib, shutil, signal, sys, time
 from data_prep import staging
-source, root, digest, go, copies = sys.argv[1:]
-plain = shutil.copyfile
-def slow(*args):
-    with open(copies, "a") as log:
-        log.write("copy\\n")
-    time.sleep(0.1)
-    plain(*args)
-shutil.copyfile = slow
-print("ready", flush=True)
-while not pathlib.Path(go).exists():
-    time.sleep(0.001)
-print(staging.stage(pathlib.Path(source), pathlib.Path(root), digest))
-"""
-
-# Writes half of the copy and then hangs, holding the lock.
-HANGER = """
-import pathlib, shutil, sys, time
-from data_prep import staging
-def half(source, target):
+source, asked, digest, fate = sys.argv[1:]
+gate, waiting = os.pipe()
+inodes, report = os.pipe()
+def slow(source, target):
     content = pathlib.Path(source).read_bytes()
     pathlib.Path(target).write_bytes(content[: len(content) // 2])
-    print("half", flush=True)
-    time.sleep(600)
-shutil.copyfile = half
-staging.stage(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3])
+    time.sleep(0.5)
+    try:
+        os.close(os.open(killed, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        pass
+    else:
+        if fate == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+    pathlib.Path(target).write_bytes(content)
+killed = pathlib.Path(asked) / "killed"
+staging.shutil.copyfile = slow
+def work():
+    os.close(waiting)
+    os.read(gate, 1)
+    staged = staging.stage(pathlib.Path(source), asked, digest)
+    with staged.path.open("rb") as stream:
+        right = hashlib.sha256(stream.read()).hexdigest() == digest
+        os.write(report, f"{os.fstat(stream.fileno()).st_ino} ".encode())
+    return 0 if right and not staged.warning and str(staged.path) != source else 1
+workers = []
+for _ in range(64):
+    workers.append(os.fork())
+    if workers[-1] == 0:
+        status = 2
+        try:
+            status = work()
+        finally:
+            os._exit(status)
+os.close(waiting)  # the last to hold this end: all go
+statuses = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
+print(*statuses)
+print(*sorted(set(os.read(inodes, 65536).decode().split())))
 """
+
+
+@pytest.fixture(autouse=True)
+def _as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "_staged", {})
 
 
 @pytest.fixture
@@ -53,13 +82,22 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def start(script: str, *words: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", script, *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    path = tmp_path / "node"
+    path.mkdir()
+    return path
 
 
-def copies_in(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if path.name != "lock"]
+def held(node: Path) -> list[Path]:
+    return sorted(path for path in node.rglob("*") if path.is_file())
+
+
+def swarm(source: Path, node: Path, fate: str) -> tuple[list[int], list[str]]:
+    command = [sys.executable, "-c", SWARM, str(source), str(node), DIGEST, fate]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    statuses, inodes = done.stdout.splitlines()
+    return [int(status) for status in statuses.split()], inodes.split()
 
 
 def test_the_hash_is_sha256(tmp_path: Path) -> None:
@@ -67,95 +105,231 @@ def test_the_hash_is_sha256(tmp_path: Path) -> None:
     assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_copy_is_made_and_used_again(source: Path, tmp_path: Path) -> None:
-    root = tmp_path / "node"
-    copy = stage(source, root, DIGEST)
-    assert copy.parent == root
-    assert copy.suffix == ".h5"
+def test_64_processes_at_once_make_one_copy_and_all_read_the_right_bytes(source: Path, node: Path) -> None:
+    statuses, inodes = swarm(source, node, "live")
+    assert statuses == [0] * 64
+    (copy,) = (path for path in held(node) if path.name != "killed")
+    assert inodes == [str(copy.stat().st_ino)]
     assert copy.read_bytes() == CONTENT
-    source.unlink()
-    assert stage(source, root, DIGEST) == copy
-    assert copies_in(root) == [copy]
 
 
-def test_other_content_gets_another_copy(source: Path, tmp_path: Path) -> None:
-    first = stage(source, tmp_path / "node", DIGEST)
+def test_when_the_first_of_64_is_killed_in_mid_copy_the_others_make_one(source: Path, node: Path) -> None:
+    statuses, inodes = swarm(source, node, "kill")
+    assert sorted(statuses) == [-9] + [0] * 63
+    (copy,) = (path for path in held(node) if path.name != "killed")
+    assert inodes == [str(copy.stat().st_ino)]
+    assert copy.read_bytes() == CONTENT
+
+
+def test_a_later_run_uses_the_copy_again(source: Path, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = stage(source, str(node), DIGEST)
+    made = first.path.stat()
+    forget(monkeypatch)
+    assert stage(source, str(node), DIGEST) == first
+    assert first.path.stat() == made
+    assert (first.path.suffix, first.warning) == (".h5", "")
+    assert held(node) == [first.path]
+
+
+@pytest.mark.parametrize("damage", [CONTENT[:-1] + b"?", CONTENT[:1000], b""])
+def test_a_damaged_copy_of_an_earlier_run_is_made_anew(
+    source: Path, node: Path, damage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = stage(source, str(node), DIGEST).path
+    copy.write_bytes(damage)
+    forget(monkeypatch)
+    assert stage(source, str(node), DIGEST) == (copy, "")
+    assert copy.read_bytes() == CONTENT
+    assert held(node) == [copy]
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda copy: copy.write_bytes(b"half")])
+def test_a_copy_that_is_removed_or_damaged_while_a_worker_lives_is_made_anew(
+    source: Path, node: Path, harm: object
+) -> None:
+    copy = stage(source, str(node), DIGEST).path
+    harm(copy)  # type: ignore[operator]
+    assert stage(source, str(node), DIGEST) == (copy, "")
+    assert copy.read_bytes() == CONTENT
+
+
+def test_a_worker_takes_the_hash_once(source: Path, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staged = stage(source, str(node), DIGEST)
+    monkeypatch.setattr(staging, "file_hash", lambda _path: pytest.fail("the hash is taken again"))
+    assert stage(source, str(node), DIGEST) == staged
+
+
+def test_other_content_gets_another_copy(source: Path, node: Path) -> None:
+    first = stage(source, str(node), DIGEST)
     source.write_bytes(b"other")
-    second = stage(source, tmp_path / "node", hashlib.sha256(b"other").hexdigest())
-    assert (first.read_bytes(), second.read_bytes()) == (CONTENT, b"other")
+    second = stage(source, str(node), hashlib.sha256(b"other").hexdigest())
+    assert (first.path.read_bytes(), second.path.read_bytes()) == (CONTENT, b"other")
 
 
-def test_many_processes_at_once_make_one_copy_and_all_get_it(source: Path, tmp_path: Path) -> None:
-    root, go, log = tmp_path / "node", tmp_path / "go", tmp_path / "copies"
-    workers = [start(STAGER, source, root, DIGEST, go, log) for _ in range(8)]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    go.touch()
-    answers = {worker.communicate(timeout=60)[0].strip() for worker in workers}
-    assert [worker.returncode for worker in workers] == [0] * 8
-    (copy,) = copies_in(root)
-    assert answers == {str(copy)}
-    assert copy.read_bytes() == CONTENT
-    assert log.read_text() == "copy\n"
+def test_what_killed_copies_left_is_removed_by_the_next(source: Path, node: Path) -> None:
+    node_root(str(node)).mkdir(mode=0o700)
+    (node_root(str(node)) / "0123.partial").write_bytes(b"half of another file")
+    staged = stage(source, str(node), DIGEST)
+    assert held(node) == [staged.path]
 
 
-def test_a_holder_killed_in_mid_copy_neither_blocks_nor_corrupts(source: Path, tmp_path: Path) -> None:
-    root, go = tmp_path / "node", tmp_path / "go"
-    go.touch()
-    holder = start(HANGER, source, root, DIGEST)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "half\n"
-    waiter = start(STAGER, source, root, DIGEST, go, tmp_path / "copies")
-    assert waiter.stdout is not None
-    assert waiter.stdout.readline() == "ready\n"
-    assert not any(path.suffix == ".h5" for path in copies_in(root))
-    holder.send_signal(signal.SIGKILL)
-    holder.communicate()
-    answer = Path(waiter.communicate(timeout=60)[0].strip())
-    assert answer.parent == root
-    assert answer.read_bytes() == CONTENT
-    assert copies_in(root) == [answer]
+# Where there can be no copy
 
 
-def test_a_wrong_digest_falls_back_to_the_source_and_keeps_no_copy(source: Path, tmp_path: Path) -> None:
-    assert stage(source, tmp_path / "node", "0" * 64) == source
-    assert copies_in(tmp_path / "node") == []
+def falls_back(source: Path, asked: str, reason: str) -> None:
+    staged = stage(source, asked, DIGEST)
+    assert staged.path == source
+    assert asked in staged.warning
+    assert reason in staged.warning
 
 
-def test_a_root_that_cannot_be_made_falls_back_to_the_source(source: Path, tmp_path: Path) -> None:
+def test_a_variable_that_is_not_set_is_a_reason_and_not_a_folder(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_DISK", raising=False)
+    monkeypatch.chdir(tmp_path)
+    falls_back(source, "$NO_SUCH_DISK", "$NO_SUCH_DISK is not set on this node")
+    falls_back(source, "/mnt/${NO_SUCH_DISK}/x", "$NO_SUCH_DISK is not set on this node")
+    assert held(tmp_path) == [source]
+
+
+def test_a_folder_that_is_not_there_is_not_made(source: Path, tmp_path: Path) -> None:
+    falls_back(source, str(tmp_path / "mnt" / "bb"), "No such file or directory")
+    assert held(tmp_path) == [source]
+    assert not (tmp_path / "mnt").exists()
+
+
+def test_a_file_or_a_relative_path_is_no_folder(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert stage(source, tmp_path / "file" / "node", DIGEST) == source
+    falls_back(source, str(tmp_path / "file"), "Not a directory")
+    falls_back(source, "scratch", "not an absolute path")
 
 
-def test_a_full_disk_falls_back_to_the_source(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_source: Path, target: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_falls_back(source: Path, node: Path) -> None:
+    node.chmod(0o500)
+    falls_back(source, str(node), "Permission denied")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_a_copy_that_fails_half_way_leaves_nothing_and_is_not_tried_at_each_evaluation(
+    source: Path, node: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    tries = []
+
+    def fail(_source: Path, target: Path) -> None:
+        tries.append(target)
         target.write_bytes(CONTENT[:100])
-        raise OSError(28, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(staging.shutil, "copyfile", full)
-    assert stage(source, tmp_path / "node", DIGEST) == source
+    monkeypatch.setattr(staging.shutil, "copyfile", fail)
+    falls_back(source, str(node), os.strerror(code))
+    falls_back(source, str(node), os.strerror(code))
+    assert len(tries) == 1
+    assert held(node) == []
     monkeypatch.undo()
-    assert stage(source, tmp_path / "node", DIGEST).read_bytes() == CONTENT
+    forget(monkeypatch)
+    assert stage(source, str(node), DIGEST).path.read_bytes() == CONTENT
 
 
-def test_the_root_of_another_user_is_not_trusted(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = staging.os.getuid()
-    monkeypatch.setattr(staging.os, "getuid", lambda: mine + 1)
-    assert stage(source, tmp_path / "node", DIGEST) == source
-    assert list((tmp_path / "node").iterdir()) == []
+def test_a_file_larger_than_may_be_written_falls_back(source: Path, node: Path) -> None:
+    # A limit of the kernel's, so the plain copy itself runs into it in the middle.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, before[1]))
+    try:
+        falls_back(source, str(node), "File too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert held(node) == []
 
 
-def test_unstage_removes_the_copy_and_only_it(source: Path, tmp_path: Path) -> None:
-    copy = stage(source, tmp_path / "node", DIGEST)
-    unstage(source, tmp_path / "node", "1" * 64)
-    assert copy.exists()
-    unstage(source, tmp_path / "node", DIGEST)
-    unstage(source, tmp_path / "node", DIGEST)
-    assert not copy.exists()
+def test_a_disk_that_is_full_falls_back(source: Path, node: Path) -> None:
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    options = ["-t", "tmpfs", "-o", "size=512k", "tmpfs", str(node)]
+    if not (mount and unmount) or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        falls_back(source, str(node), "No space left on device")
+        assert held(node) == []
+    finally:
+        subprocess.run([unmount, str(node)], check=True)
+
+
+def test_a_folder_of_another_user_or_open_to_others_is_not_trusted(
+    source: Path, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = node_root(str(node))
+    root.mkdir(mode=0o700)
+    mine = os.geteuid()
+    with monkeypatch.context() as other:
+        other.setattr(staging.os, "geteuid", lambda: mine + 1)
+        other.setattr(staging, "node_root", lambda _asked: root)
+        falls_back(source, str(node), "not ours alone")
+    root.chmod(0o777)
+    forget(monkeypatch)
+    falls_back(source, str(node), "not ours alone")
+    assert held(node) == []
+
+
+def test_a_link_in_place_of_our_folder_is_not_followed(source: Path, node: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    node_root(str(node)).symlink_to(tmp_path / "elsewhere")
+    falls_back(source, str(node), "Not a directory")
+    assert held(tmp_path / "elsewhere") == []
+
+
+# The shared file
+
+
+def test_a_shared_file_that_has_gone_or_changed_is_a_clear_error(source: Path, node: Path, tmp_path: Path) -> None:
+    source.write_bytes(b"changed")
+    for asked in (str(node), str(tmp_path / "none")):
+        with pytest.raises(InputError, match=r"tiles\.h5: has changed since the run began"):
+            stage(source, asked, DIGEST)
+    source.unlink()
+    for asked in (str(node), str(tmp_path / "none")):
+        with pytest.raises(InputError, match=r"tiles\.h5: cannot be read any more \(No such file"):
+            stage(source, asked, DIGEST)
+    assert held(node) == []
+    # A worker that fell back before hears of it too.
+    source.write_bytes(CONTENT)
+    assert stage(source, str(tmp_path / "none"), DIGEST).path == source
+    source.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        stage(source, str(tmp_path / "none"), DIGEST)
+
+
+def test_a_good_copy_serves_while_the_shared_file_is_away(
+    source: Path, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = stage(source, str(node), DIGEST)
+    source.unlink()
+    forget(monkeypatch)
+    assert stage(source, str(node), DIGEST) == staged
+
+
+# The end of the job
+
+
+def test_unstage_removes_the_copy_and_what_was_half_written(source: Path, node: Path) -> None:
+    copy = stage(source, str(node), DIGEST).path
+    other = source.with_name("other.h5")
+    other.write_bytes(b"of another run")
+    kept = stage(other, str(node), file_hash(other)).path
+    copy.with_name("0123.partial").touch()
+    unstage(source, str(node))
+    assert held(node) == [kept]
+    unstage(source, str(node))
+    unstage(source.with_name("none.h5"), "$NO_SUCH_DISK")
+    assert held(node) == [kept]
     assert source.read_bytes() == CONTENT
 
 
-def test_the_root_on_a_node_is_the_users_own() -> None:
-    assert node_root("/scratch") == Path("/scratch") / f"evostem-{getpass.getuser()}"
+def test_the_folder_on_a_node_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"evostem-{os.geteuid()}"
+    monkeypatch.setenv("BURST", "/mnt/bb/somebody")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert node_root("/scratch") == Path("/scratch") / name
+    assert node_root("$BURST") == node_root("${BURST}") == Path("/mnt/bb/somebody") / name
+    assert node_root("~/fast") == Path("/home/somebody/fast") / name
     assert node_root(None).parent == Path(tempfile.gettempdir())

@@ -10,7 +10,6 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, j
 
 from data_prep.labels import IGNORE
 from data_prep.tiles import TileSet, save_tiles
-from networks.augment import Holes, augment, paint_holes
 from networks.build import build
 from networks.cost import training_flops, weights
 from networks.genome import decode, encode
@@ -95,29 +94,6 @@ def test_scores_agree_with_scikit_learn():
     assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, found))
 
 
-def test_labels_move_with_the_image():
-    generator = torch.Generator().manual_seed(0)
-    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
-    spot = torch.exp(-((y - 30) ** 2 + (x - 20) ** 2) / 18)
-    images = spot.repeat(64, 1, 1, 1)
-    labels = (spot > 0.5).to(torch.uint8).repeat(64, 1, 1)
-    moved, moved_labels = augment(images, labels, 0.0, generator)
-    inside = moved_labels == 1
-    assert moved[:, 0][inside].mean() > 0.7
-    assert moved[:, 0][moved_labels == 0].mean() < 0.1
-    assert set(moved_labels.unique().tolist()) == {0, 1, IGNORE}
-    # Turned by any angle, the spot ends up in many different places.
-    centres = torch.stack([m[0].argmax() for m in moved]).unique()
-    assert len(centres) > 20
-
-
-def test_strength_sets_how_much_tiles_differ():
-    images, labels = torch.zeros(32, 1, 32, 32), torch.zeros(32, 32, 32, dtype=torch.uint8)
-    spread = [augment(images, labels, s, torch.Generator().manual_seed(1))[0].std().item() for s in (0.0, 0.5, 1.5)]
-    assert spread[0] == 0.0
-    assert spread[0] < spread[1] < spread[2]
-
-
 def test_flops_and_weights_of_a_network_counted_by_hand():
     layer = Convolution(4, 3, 5, 1, 1, "zeros", "relu", "batch", 0.0, skip=False)
     model = build(NetworkSpec((layer,), spec_for(5).training), classes=2)
@@ -130,21 +106,6 @@ def test_flops_and_weights_of_a_network_counted_by_hand():
 
 def test_tiles_are_read_once_per_worker(blob_tiles):
     assert tiles_on_device(blob_tiles, CPU) is tiles_on_device(Path(blob_tiles), CPU)
-
-
-def test_painted_holes_are_dark_flat_and_labelled_as_such():
-    generator = torch.Generator().manual_seed(3)
-    images = torch.randn(64, 1, 48, 56, generator=generator)
-    labels = torch.zeros(64, 48, 56, dtype=torch.uint8)
-    painted, kinds = paint_holes(images, labels, Holes(-3.0, 6.0, 2), generator)
-    hole = kinds == 2
-    share = hole.flatten(1).any(1).float().mean()
-    assert 0.02 < share < 0.4
-    assert set(kinds.unique().tolist()) == {0, 2}
-    inside = hole & (torch.nn.functional.avg_pool2d(hole[:, None].float(), 3, 1, 1)[:, 0] > 0.999)
-    assert painted[:, 0][inside].max() < -1.5
-    away = torch.nn.functional.max_pool2d(hole[:, None].float(), 3, 1, 1)[:, 0] == 0
-    assert torch.equal(painted[:, 0][away], images[:, 0][away])
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "focal", "dice"])

@@ -24,6 +24,8 @@ random_sets = 2
 svm_sets = 2
 [training]
 iterations = 60
+[site]
+node_local = "$NODE_DISK"
 """
 
 
@@ -56,8 +58,11 @@ def children_of(cwd):
 
 
 @pytest.mark.htex
-def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path):
+def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path, monkeypatch):
     movie, truth = tiny_movie
+    node = tmp_path / "node"
+    node.mkdir()
+    monkeypatch.setenv("NODE_DISK", str(node))
     config = tmp_path / "small.toml"
     config.write_text(CONFIG)
     command = ["run", movie, "--truth", truth, "--config", config, "--name", "r", "--runs", "my runs", "--workers", "2"]
@@ -84,15 +89,19 @@ def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path):
         while children_of(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert children_of(tmp_path) == []
+        staged = [path.suffix for path in node.rglob("*") if path.is_file()]
+        assert staged == ([".h5"] if sign == signal.SIGKILL else [])
 
     done = evostem(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     after = recorded(journal)
     assert before.items() <= after.items()
+    assert not any(path.is_file() for path in node.rglob("*"))
     records = [json.loads(record) for record in after.values()]
     stages = [record["request"]["stage"] for record in records]
     assert (stages.count("evolution"), stages.count("tuning")) == (6, 4)
     assert len({record["request"]["genome"] for record in records}) == 10
+    assert {record["warning"] for record in records} == {""}
     check_finished(folder, done.stdout)
 
     again = evostem(*command, cwd=tmp_path)
