@@ -52,9 +52,11 @@ def simulate_movie(
         scan = Scan(path_of_drift[frame], np.diff(path_of_drift, axis=0)[frame], _jitter(settings, rng))
         movie[frame] = _counts(_expected(crystal, scan, background[frame], peak, settings), settings, rng)
         seen, states = scan.seen_at(crystal.positions), crystal.bound_states()
-        for index in np.flatnonzero(_in_view(seen, settings)).tolist():
+        listed = _in_view(seen, settings) & ((crystal.site >= DOPANT) | (columns_path is not None))
+        for index in np.flatnonzero(listed).tolist():
             row = _row(crystal, index, frame, seen[index], settings)
-            columns.append(row)
+            if columns_path:
+                columns.append(row)
             if crystal.site[index] >= DOPANT:
                 defects.append(_defect(crystal, index, row, states[index]))
     _write_table(truth_path, DEFECT_COLUMNS, defects)

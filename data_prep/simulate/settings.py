@@ -83,6 +83,10 @@ class MovieSettings:
         for name in ("source_size_nm", "holes", "hole_radius_nm", "contamination", "drift_px", "jitter_px"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise InputError(f"{name} = {getattr(self, name)} is negative; give 0 or more")
+        if self.drift_px > self.size_px[0] / 10:
+            raise InputError(
+                f"drift_px = {self.drift_px} is more than a tenth of the {self.size_px[0]} rows; give less"
+            )
         for sum_of in (
             ("dopant_share",),
             ("vacancy_share", "pair_vacancy_share"),

@@ -202,6 +202,7 @@ def test_counts_past_sixteen_bits_are_refused_and_nothing_is_written(tmp_path: P
         ({"dose": float("nan")}, "dose = nan is not positive"),
         ({"size_px": (0, 10)}, "holds no pixel"),
         ({"drift_px": -1.0}, "drift_px = -1.0 is negative"),
+        ({"drift_px": 20.0, "size_px": (100, 400)}, "more than a tenth of the 100 rows"),
         ({"dopant_share": 1.2}, "dopant_share = 1.2 is no probability"),
         ({"release": 0.6, "switching": 0.6}, "release \\+ switching = 1.2"),
         ({"knock_on": 0.6}, "knock_on \\+ knock_on = 1.2"),
