@@ -54,7 +54,7 @@ class MovieSettings:
     frame_interval_s: float = 1.0
     host: str = "WS2"
     dose: float = 2000.0
-    source_size_nm: float = 0.08
+    source_size_nm: float = 0.11
     dopant_share: float = 0.02
     vacancy_share: float = 0.02
     pair_vacancy_share: float = 0.01
