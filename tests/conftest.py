@@ -16,7 +16,7 @@ def tiny_movie(tmp_path_factory):
         frames=5,
         size_px=(192, 208),
         field_nm=6.1,
-        molybdenum_share=0.06,
+        dopant_share=0.06,
         vacancy_share=0.05,
         pair_vacancy_share=0.04,
         hole_from_frame=3,

@@ -16,11 +16,16 @@ CALM = MovieSettings(
     frames=2,
     size_px=(128, 192),
     field_nm=6.0,
-    dose=400.0,
-    molybdenum_share=0.0,
+    dose=6500.0,
+    dopant_share=0.0,
     vacancy_share=0.0,
     pair_vacancy_share=0.0,
-    vacancies_per_frame=0.0,
+    knock_on=0.0,
+    filling=0.0,
+    hopping=0.0,
+    binding=0.0,
+    release=0.0,
+    switching=0.0,
     hole_from_frame=99,
     contamination=0.0,
     drift_px=0.0,
@@ -34,12 +39,27 @@ def simulated(tmp_path: Path) -> Callable[..., tuple[NDArray[np.uint16], list[di
 
     def make(**changes: object) -> tuple[NDArray[np.uint16], list[dict[str, str]]]:
         settings = replace(CALM, **changes)
-        simulate_movie(tmp_path / "made.tif", tmp_path / "made.csv", settings)
+        simulate_movie(tmp_path / "made.tif", tmp_path / "made.csv", settings, tmp_path / "columns.csv")
         frames = tifffile.imread(tmp_path / "made.tif").reshape(settings.frames, *settings.size_px)
-        with (tmp_path / "made.csv").open(newline="") as rows:
-            return frames, list(csv.DictReader(rows))
+        return frames, table(tmp_path / "made.csv")
 
     return make
+
+
+@pytest.fixture
+def all_columns(simulated: Callable[..., object], tmp_path: Path) -> Callable[..., list[dict[str, str]]]:
+    """Simulate as `simulated` does; the truth about every column in view."""
+
+    def make(**changes: object) -> list[dict[str, str]]:
+        simulated(**changes)
+        return table(tmp_path / "columns.csv")
+
+    return make
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as rows:
+        return list(csv.DictReader(rows))
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_hot_pixels_are_cleaned_away_and_columns_are_not(plane_waves: Waves, spo
 @pytest.mark.parametrize("size_px", [(160, 224), (224, 160)])
 def test_missing_sulphur_is_found_and_little_else(simulated: Simulated, size_px: tuple[int, int]) -> None:
     frames, rows = simulated(
-        size_px=size_px, field_nm=7.0, pair_vacancy_share=0.06, dose=400.0, contamination=0.5, jitter_px=0.2, seed=4
+        size_px=size_px, field_nm=7.0, pair_vacancy_share=0.06, dose=6500.0, contamination=0.5, jitter_px=0.2, seed=4
     )
     true = np.array([(float(r["y_px"]), float(r["x_px"])) for r in rows if r["frame"] == "1"])
     period = filter_frame(frames[1]).lattice.period_px

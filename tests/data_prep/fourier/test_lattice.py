@@ -52,7 +52,7 @@ def test_the_lattice_of_any_crystal_is_found(length: float, ratio: float, angle:
 def test_the_period_is_the_plane_spacing_of_the_simulated_crystal(
     simulated: Simulated, size_px: tuple[int, int], field_nm: float
 ) -> None:
-    frames, _ = simulated(size_px=size_px, field_nm=field_nm, vacancy_share=0.05, dose=60.0, contamination=0.3)
+    frames, _ = simulated(size_px=size_px, field_nm=field_nm, vacancy_share=0.05, dose=1000.0, contamination=0.3)
     planes = LATTICE_CONSTANT_NM * np.sqrt(3) / 2 / (field_nm / size_px[1])
     assert lattice_period(frames[1]) == pytest.approx(planes, rel=0.01)
 
