@@ -11,6 +11,11 @@ demo: .venv/installed  ## simulate a movie and map its defects, start to end
 test: .venv/installed  ## run the tests
 	$(BIN)/python -m pytest
 
+columns: .venv/installed  ## check the simulated columns against abTEM, which it installs
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock '.[simulate]'
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pytest tests/data_prep/test_simulate_columns.py
+
 lint: .venv/installed  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -200,10 +200,9 @@ def test_the_baseline_is_tuned_on_the_truth_where_there_is_one(prepared, tiny_mo
     target = Target("tiny", source.movie, (1,), tiny_movie[1], defects, None, None)
     tuned = json.loads(tune_baseline(source, labels, target, tmp_path / "a.json").read_text())
     plain = json.loads(tune_baseline(source, labels, None, tmp_path / "b.json").read_text())
-    assert plain["darker"] == source.darker
-    assert plain["brighter"] == source.brighter
-    assert tuned["period_px"] == plain["period_px"]
-    assert tuned["darker"] != source.darker
+    assert plain == {"darker": source.fourier.darker, "brighter": source.fourier.brighter, "reference": "lattice"}
+    assert tuned["reference"] == "lattice"
+    assert tuned["darker"] != source.fourier.darker
 
 
 def test_the_better_finalist_is_kept(tmp_path):

@@ -19,7 +19,7 @@ DEFECTS = ("chalcogen_vacancy", "dopant_or_metal_vacancy")
 
 @pytest.mark.data
 @pytest.mark.skipif(not DATA.exists(), reason="the shared real STEM images are not here")
-def test_a_plain_network_beats_the_tuned_fourier_filter_on_another_area(tmp_path):
+def test_a_plain_network_and_the_tuned_fourier_filter_find_the_defects_of_another_area(tmp_path):
     source = Source(DATA / "area11_maadf.dm4", (0,), DATA / "area11_atoms.csv", DEFECTS, None, None)
     labels = label_frames(source, tmp_path / "labels.h5")
     tiles = make_tiles(source, labels, tmp_path / "tiles.h5")
@@ -34,6 +34,5 @@ def test_a_plain_network_beats_the_tuned_fourier_filter_on_another_area(tmp_path
     (result,) = load_results(detect_frames(target, Path(trained["path"]), fourier, tmp_path / "part.h5"))
     f1 = {name: precision_recall_f1(score.counts)[2] for name, score in result.scores.items()}
     # Published for these files: 0.849 for a tuned Fourier filter, 0.80 for a hand-made network.
-    assert f1["fourier"] > 0.75
-    assert f1["network"] > f1["fourier"]
-    assert f1["network"] > 0.83
+    assert f1["fourier"] > 0.85
+    assert f1["network"] > 0.85

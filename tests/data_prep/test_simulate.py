@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from data_prep.errors import InputError
-from data_prep.labels import from_points, read_points
+from data_prep.label_files.reading import read_labels
 from data_prep.simulate import MovieSettings, simulate_movie
 
 Rows = list[dict[str, str]]
@@ -249,8 +249,8 @@ def test_the_hole_opens_grows_and_is_one_dark_object(simulated: Simulated) -> No
 
 def test_two_holes_are_two_extended_objects_to_a_reader_of_the_truth(simulated: Simulated, tmp_path: Path) -> None:
     simulated(frames=2, holes=2, hole_from_frame=1, hole_radius_nm=0.4, seed=1)
-    points = read_points(tmp_path / "made.csv", None)
-    labels = from_points(points, 1, ("hole",), (128, 192), 8.7)
+    points = read_labels(tmp_path / "made.csv", (), None)
+    labels = points.label(1, ("hole",), (128, 192), 8.7)
     assert labels.objects.regions.max() == 2
     assert list(labels.kinds) == [1, 1]
 
