@@ -39,4 +39,4 @@ lock: pyproject.toml  ## write requirements.lock anew, from the newest allowed v
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-.PHONY: help demo test lint format lock
+.PHONY: help demo test columns lint format lock

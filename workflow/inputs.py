@@ -10,7 +10,7 @@ from analysis.target import Target
 from apps.prepare import Source
 from data_prep.errors import InputError
 from data_prep.fourier.labeller import FourierFilter
-from data_prep.fourier.lattice import lattice_period
+from data_prep.fourier.lattice import find_lattice, lattice_period
 from data_prep.label_files.label_file import choose_defects, summary
 from data_prep.label_files.reading import is_mask, read_labels
 from data_prep.movie import Movie, open_movie
@@ -54,7 +54,7 @@ def _period(movie: Movie, frame: int) -> float:
     try:
         return lattice_period(image)
     except InputError as error:
-        raise InputError(f"{movie.source}: frame {frame} {error}") from None
+        raise InputError(f"{movie.source}: frame {frame} {error}; label a frame that does (labels.frame)") from None
 
 
 def _labelled_classes(path: Path, config: RunConfig, movie: Movie, period_px: float) -> tuple[str, ...]:
@@ -75,11 +75,14 @@ def _labelled_classes(path: Path, config: RunConfig, movie: Movie, period_px: fl
 
 
 def notes_of(config: RunConfig) -> list[str]:
-    """What the user should be told about the movies, a line each."""
+    """What the user should be told about the movies, and the frames that are labelled automatically, a line each."""
     notes: list[str] = []
     for path in dict.fromkeys((config.movie, *config.apply)):
         with open_movie(path, config.pixel_size_nm, config.dataset) as movie:
             notes += movie.notes
+            if path == config.movie and config.labels.file is None:
+                seen = {frame: find_lattice(movie.frame(frame)).note for frame in config.labels.frame}
+                notes += [f"{path}: frame {frame} {note}" for frame, note in seen.items() if note]
     return notes
 
 

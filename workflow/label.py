@@ -42,10 +42,12 @@ def _label(
     try:
         steps = filter_frame(frame, reference)
     except InputError as error:
-        raise InputError(f"{path}: frame {number} {error}") from None
+        raise InputError(f"{path}: frame {number} {error}; choose one that does with --frame") from None
     _draw(frame, steps, FourierFilter(reference=reference), out)
     period = steps.lattice.period_px
     print(f"frame {number}: lattice planes {period:.2f} px" + (f" ({period * size:.3f} nm)" if size else "") + " apart")
+    if steps.lattice.note:
+        print(f"note: the frame {steps.lattice.note}")
     for side, values in (("darker", DARKER), ("brighter", BRIGHTER)):
         filters = [FourierFilter(*((v, None) if side == "darker" else (None, v))) for v in values]
         counts = [len(objects_of(steps.residual, chosen, period)) for chosen in filters]
@@ -63,8 +65,13 @@ def _draw(frame: NDArray[np.float32], steps: FourierSteps, settings: FourierFilt
     mpl.use("Agg")
     from analysis.figures.fourier_labels import draw_contact_sheet, draw_steps
 
+    new = not out.exists()
     try:
         draw_contact_sheet(steps, DARKER, BRIGHTER, settings, out / "contact_sheet.png")
         draw_steps(frame, steps, settings, out / "steps.png")
-    except OSError as error:
+    except (OSError, InputError) as error:
+        if new and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{out}: cannot hold the figures ({error.strerror}); see --out") from None

@@ -6,6 +6,7 @@ import fcntl
 import importlib.metadata
 import json
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 from data_prep.errors import InputError
 from data_prep.files import remove_unfinished, whole_file
 from workflow.config import RunConfig, load_config
+from workflow.fingerprint import fingerprint
 
 # Where a run is computed does not change what comes out, so it may differ on resuming.
 FREE_TO_CHANGE = ("site",)
@@ -27,6 +29,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.config = self.path / "config.toml"
+        self.inputs = self.path / "inputs.json"
         self.environment = self.path / "environment.json"
         self.labels = self.path / "labels.h5"
         self.fourier = self.path / "fourier.json"
@@ -52,8 +55,10 @@ class RunFolder:
     def claimed(self, config: RunConfig) -> Iterator[None]:
         """Hold the folder for one driver, new or to go on.
 
-        Raises InputError if another driver holds it, or if it was begun with other settings.
+        Raises InputError if another driver holds it, or if it was begun with other settings or files. A folder
+        that was made for what turns out to be of no use, before any network was evaluated, is removed.
         """
+        new = not self.path.exists()
         with self._opened() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +69,12 @@ class RunFolder:
             if not self.finished:
                 with whole_file(self.environment) as temporary:
                     temporary.write_text(json.dumps(_environment(), indent=2) + "\n")
-            yield
+            try:
+                yield
+            except InputError:
+                if new and not self.journal.exists():
+                    shutil.rmtree(self.path)
+                raise
 
     def _opened(self) -> TextIO:
         """The lock file of a folder that is new, or holds a run."""
@@ -78,25 +88,31 @@ class RunFolder:
             raise InputError(f"{self.path}: cannot hold a run ({error.strerror}); see --name and --runs") from None
 
     def _check(self, config: RunConfig) -> None:
+        """Raise InputError if the folder holds evaluations for other settings or files; else note the present ones."""
         resolved = json.loads(config.model_dump_json())
+        given = (config.movie, config.labels.file, *config.apply, *config.truth)
+        inputs = {str(path): fingerprint(path) for path in given if path is not None}
         if self.config.exists():
             before = json.loads(load_config(self.config, {}).model_dump_json())
             changed = _difference(
                 {k: v for k, v in before.items() if k not in FREE_TO_CHANGE},
                 {k: v for k, v in resolved.items() if k not in FREE_TO_CHANGE},
             )
-            if not changed:
+            known = json.loads(self.inputs.read_text()) if self.inputs.exists() else inputs
+            replaced = [path for path, digest in inputs.items() if known.get(path, digest) != digest]
+            if not changed and not replaced:
                 return
             if self.journal.exists():
+                why = f"other settings ({changed})" if changed else f"other content of {replaced[0]}"
                 raise InputError(
-                    f"{self.path}: was begun with other settings ({changed}); "
-                    "give the same command to go on, or --name for a new run"
+                    f"{self.path}: was begun with {why}; give the same command to go on, or --name for a new run"
                 )
-            # Nothing was evaluated yet: what little there is belongs to settings that were put right.
+            # Nothing was evaluated yet: what little there is belongs to what was put right.
             for stage in (self.labels, self.fourier, self.tiles):
                 stage.unlink(missing_ok=True)
-        with whole_file(self.config) as temporary:
-            temporary.write_text(to_toml(resolved))
+        for path, text in ((self.inputs, json.dumps(inputs, indent=2) + "\n"), (self.config, to_toml(resolved))):
+            with whole_file(path) as temporary:
+                temporary.write_text(text)
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:

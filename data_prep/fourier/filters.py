@@ -24,6 +24,9 @@ CUTOFF, ORDER = 0.8, 8
 MASK_RADIUS = 0.15
 COLUMN_WIDTH = 0.17  # Gaussian width of an atom column, in periods: the residual is smoothed by it
 ENOUGH = 0.1  # least share of lattice around a pixel that tells what it should be
+KINDS = 6  # of brightness and of slope, by which places of a cell are told apart
+SAMPLE, FEWEST = 5000, 50  # pixels that tell a median well enough, and at all
+TINY = 1e-12
 SCALE_OF_MAD = 1.4826  # median absolute deviation -> standard deviation of a normal distribution
 
 
@@ -62,10 +65,10 @@ def filter_frame(
     if reference == "lowpass":
         left = low_pass(levelled, CUTOFF / period, ORDER)
         ideal = levelled - left
-    else:
-        ideal = bragg_filtered(levelled, lattice, crystal)
-        left = gaussian(levelled - ideal, COLUMN_WIDTH * period)
-    return FourierSteps(lattice, slow, levelled, ideal, robust_score(left))
+        return FourierSteps(lattice, slow, levelled, ideal, robust_score(left))
+    ideal = bragg_filtered(levelled, lattice, crystal)
+    left = gaussian(levelled - ideal, COLUMN_WIDTH * period)
+    return FourierSteps(lattice, slow, levelled, ideal, score_by_place(left, ideal, crystal))
 
 
 def bragg_filtered(levelled: FloatFrame, lattice: Lattice, crystal: FloatFrame) -> FloatFrame:
@@ -104,4 +107,39 @@ def _add_gaussian(
 def robust_score(left: FloatFrame) -> FloatFrame:
     """Deviations (y, x) from the median in robust standard deviations, from the median absolute deviation."""
     centred = left - np.median(left)
-    return np.asarray(centred / (SCALE_OF_MAD * np.median(np.abs(centred)) + 1e-12), np.float32)
+    return np.asarray(centred / (_deviation(centred) + TINY), np.float32)
+
+
+def score_by_place(left: FloatFrame, ideal: FloatFrame, crystal: FloatFrame) -> FloatFrame:
+    """As `robust_score`, but places of the cell are compared with their like.
+
+    Shot noise is strong on bright columns and lines of the scan that jump leave most at their flanks. So
+    pixels are sorted by the ideal lattice's (y, x) brightness and its slope along x; the scale is the geometric
+    mean of the deviation over all pixels and over those of the same kind, and the median that of the kind.
+    Where `crystal` (y, x) is 0 there is nothing to compare with but the whole.
+    """
+    kind = _ranks(ideal) * KINDS + _ranks(np.abs(np.gradient(ideal, axis=1)))
+    kind[crystal == 0] = KINDS**2
+    order = np.argsort(kind, axis=None, kind="stable")
+    ends = np.cumsum(np.bincount(kind.ravel(), minlength=KINDS**2))[: KINDS**2]
+    values = left.ravel()[order]
+    middle = np.median(left)
+    overall = _deviation(left - middle)
+    centre, scale = np.full(KINDS**2 + 1, middle, np.float32), np.full(KINDS**2 + 1, overall, np.float32)
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        if end - start >= FEWEST:
+            some = values[start : end : max(1, (end - start) // SAMPLE)]
+            centre[number] = np.median(some)
+            scale[number] = np.sqrt(overall * _deviation(some - centre[number]))
+    return np.asarray((left - centre[kind]) / (scale[kind] + TINY), np.float32)
+
+
+def _ranks(image: FloatFrame) -> NDArray[np.int16]:
+    """Into which of `KINDS` equal shares of all pixels each pixel (y, x) falls."""
+    limits = np.quantile(image[::3, ::3], np.linspace(0, 1, KINDS + 1)[1:-1])
+    return np.searchsorted(limits, image).astype(np.int16)
+
+
+def _deviation(centred: FloatFrame) -> float:
+    """Robust standard deviation of values around 0."""
+    return SCALE_OF_MAD * float(np.median(np.abs(centred)))

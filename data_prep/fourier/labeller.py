@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from data_prep.fourier.filters import FloatFrame, Reference, filter_frame
 from data_prep.labels import IGNORE, LabelledFrame, from_objects
@@ -16,10 +17,13 @@ BORDER = 1.25
 
 # Automatic thresholds, in robust standard deviations. Brighter is stricter: adatoms stand out
 # far, and noise alone should give no label.
-AUTO_DARKER, AUTO_BRIGHTER = 4.2, 6.5
+AUTO_DARKER, AUTO_BRIGHTER = 4.6, 6.5
 # A column's image covers a quarter of a squared period above half its height; a hot pixel, which
 # the filter widens to a column's width, half of that. What is smaller than this is cleaned away.
 SMALLEST_AREA = 0.17
+# The ideal lattice lacks some of what its neighbours lack (at most a tenth), so that they look as if
+# they had too much. What is this faint beside an opposite departure so near, in periods, is such a ghost.
+GHOST_SHARE, GHOST_REACH = 0.2, 3.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,19 @@ def objects_of(left: FloatFrame, settings: FourierFilter, period_px: float) -> O
     found = find_objects(beyond, 1.0, period_px)
     at = np.round(found.positions).astype(int)
     large = _areas(beyond, at, period_px) >= SMALLEST_AREA * period_px**2
-    return found.keep(central(left.shape, period_px)[at[:, 0], at[:, 1]] & (large | found.extended()))
+    ghosts = _ghosts(left, at, GHOST_REACH * period_px)
+    inside = central(left.shape, period_px)[at[:, 0], at[:, 1]]
+    return found.keep(inside & (large & ~ghosts | found.extended()))
+
+
+def _ghosts(left: FloatFrame, at: NDArray[np.int64], reach_px: float) -> NDArray[np.bool_]:
+    """Which peaks (n, 2) of a residual (y, x) are faint beside one of the other sign."""
+    height = left[at[:, 0], at[:, 1]]
+    pairs = cKDTree(at).query_pairs(reach_px, output_type="ndarray") if len(at) else np.zeros((0, 2), np.int64)
+    ghosts = np.zeros(len(at), bool)
+    for one, other in (pairs.T, pairs.T[::-1]):
+        ghosts[one[(height[one] * height[other] < 0) & (abs(height[one]) < GHOST_SHARE * abs(height[other]))]] = True
+    return ghosts
 
 
 def _areas(beyond: FloatFrame, at: NDArray[np.int64], period_px: float) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ WEAKEST = 0.003  # peaks this faint beside the strongest do not tell the lattice
 PERIOD_RANGE_PX = (3.0, 80.0)
 SAMPLE = 1000  # values that tell a median well enough
 PEAKS = 24  # as many as there may be grains, harmonics and side lobes among
+FOREIGN = 0.2  # from this share of foreign peaks on, there is another lattice
 TOLERANCE = 0.08  # of the first ring's radius: how far a peak may lie from its place in the lattice
 
 
@@ -29,11 +30,20 @@ class Lattice:
     """A two-dimensional lattice in reciprocal space.
 
     `basis` (2, 2): two reciprocal vectors as (y, x) in cycles per px, the shortest there are;
-    `reflections` (n, 2) int: indices of the Bragg peaks seen in the spectrum, one of each pair ±.
+    `reflections` (n, 2) int: indices of the Bragg peaks seen in the spectrum, one of each pair ±;
+    `foreign`: share of the peaks' amplitude that this lattice does not account for.
     """
 
     basis: FloatArray
     reflections: NDArray[np.int64]
+    foreign: float = 0.0
+
+    @property
+    def note(self) -> str:
+        """What the user should be told of the frame, "" if nothing."""
+        if self.foreign < FOREIGN:
+            return ""
+        return "shows a second lattice (another grain, a moiré), whose columns look like defects to the first"
 
     @property
     def first_ring(self) -> FloatArray:
@@ -104,14 +114,14 @@ def find_lattice(frame: NDArray[np.generic]) -> Lattice:
     spectrum = spectrum_of(frame)
     places, strength = _peaks(spectrum, min(frame.shape))
     if len(places) == 0:
-        raise InputError("shows no lattice, its spectrum has no Bragg peaks; label a frame that does (labels.frame)")
+        raise InputError("shows no lattice, its spectrum has no Bragg peaks")
     basis = _best_basis(places, strength)
     if basis is None:
-        raise InputError(
-            "shows lattice lines in one direction only, not a lattice; label a frame that does (labels.frame)"
-        )
+        raise InputError("shows lattice lines in one direction only, not a lattice")
     basis = _refined(_reduced(basis), places, strength)
-    return Lattice(basis, _reflections(basis, spectrum))
+    close = _indices(places, basis)[1]
+    foreign = float(np.sqrt(strength[~close]).sum() / np.sqrt(strength).sum())
+    return Lattice(basis, _reflections(basis, spectrum), foreign)
 
 
 def lattice_period(frame: NDArray[np.generic]) -> float:

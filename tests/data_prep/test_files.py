@@ -88,3 +88,18 @@ def test_what_a_killed_writer_leaves_behind_is_removed_and_nothing_else(tmp_path
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 5
     remove_unfinished(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("H5 write failed (errno = 28, ...)")]
+)
+def test_a_full_disk_is_one_line_and_nothing_half_written_remains(tmp_path, failure):
+    (tmp_path / "a.h5").write_text("as it was")
+    with (
+        pytest.raises(InputError, match=r"a\.h5: cannot be written, the disk is full"),
+        whole_file(tmp_path / "a.h5") as path,
+    ):
+        path.write_text("half")
+        raise failure
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
+    assert (tmp_path / "a.h5").read_text() == "as it was"

@@ -3,8 +3,17 @@
 import pytest
 
 from data_prep.errors import InputError
+from search.journal import Journal
 from workflow.config import load_config
+from workflow.fingerprint import fingerprint
 from workflow.run_folder import RunFolder, to_toml
+
+
+@pytest.fixture(autouse=True)
+def movie_here(tmp_path, monkeypatch):
+    """Run folders look at the files they were given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tif").write_bytes(b"a movie")
 
 
 def write(path, text):
@@ -158,3 +167,43 @@ def test_a_finished_run_keeps_its_environment(tmp_path):
     with folder.claimed(config):
         pass
     assert folder.environment.read_text() == "as it was"
+
+
+def test_a_run_goes_on_only_with_the_files_it_was_begun_with(tmp_path):
+    config, folder = load_config(None, {"movie": "m.tif"}), RunFolder(tmp_path / "run")
+    with folder.claimed(config):
+        folder.labels.write_text("made of the first movie")
+    (tmp_path / "m.tif").write_bytes(b"a movie put right")
+    with folder.claimed(config):
+        assert not folder.labels.exists()  # nothing was evaluated: it begins anew
+        Journal(folder.journal).close()
+    (tmp_path / "m.tif").touch()
+    with folder.claimed(config):
+        pass
+    (tmp_path / "m.tif").write_bytes(b"another movie altogether")
+    with pytest.raises(InputError, match=r"begun with other content of .*m\.tif"), folder.claimed(config):
+        pass
+
+
+def test_a_folder_made_for_nothing_is_removed_and_one_with_networks_is_not(tmp_path):
+    config, folder = load_config(None, {"movie": "m.tif"}), RunFolder(tmp_path / "run")
+    with pytest.raises(InputError, match="too few"), folder.claimed(config):
+        raise InputError("too few defects")
+    assert not folder.path.exists()
+    with pytest.raises(InputError, match="too few"), folder.claimed(config):
+        Journal(folder.journal).close()
+        raise InputError("too few defects")
+    assert folder.journal.exists()
+
+
+@pytest.mark.parametrize("place", [0, 40 << 20, (100 << 20) - 1])
+def test_a_change_in_a_piece_of_a_large_file_is_seen(tmp_path, place):
+    large = tmp_path / "large"
+    with large.open("wb") as out:
+        out.truncate(100 << 20)
+    before = fingerprint(large)
+    assert fingerprint(large) == before
+    with large.open("r+b") as out:
+        out.seek(place)
+        out.write(b"x")
+    assert fingerprint(large) != before

@@ -27,7 +27,7 @@ def test_what_is_printed_can_be_given_back_as_settings(tiny_movie, tmp_path):
     settings = tmp_path / "chosen.toml"
     settings.write_text(done.output[done.output.index("[labels]") :])
     labels = load_config(settings, {"movie": str(tiny_movie[0])}).labels
-    assert (labels.frame, labels.darker, labels.brighter, labels.reference) == ((1,), 4.2, 6.5, "lattice")
+    assert (labels.frame, labels.darker, labels.brighter, labels.reference) == ((1,), 4.6, 6.5, "lattice")
 
 
 def test_stricter_thresholds_label_less(tiny_movie, tmp_path):
