@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.errors import InputError
 from data_prep.files import remove_unfinished, whole_file
 
 
@@ -95,11 +97,13 @@ def test_what_a_killed_writer_leaves_behind_is_removed_and_nothing_else(tmp_path
 )
 def test_a_full_disk_is_one_line_and_nothing_half_written_remains(tmp_path, failure):
     (tmp_path / "a.h5").write_text("as it was")
-    with (
-        pytest.raises(InputError, match=r"a\.h5: cannot be written, the disk is full"),
-        whole_file(tmp_path / "a.h5") as path,
-    ):
-        path.write_text("half")
-        raise failure
+
+    def write() -> None:
+        with whole_file(tmp_path / "a.h5") as path:
+            path.write_text("half")
+            raise failure
+
+    with pytest.raises(InputError, match=r"a\.h5: cannot be written, the disk is full"):
+        write()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
     assert (tmp_path / "a.h5").read_text() == "as it was"

@@ -190,17 +190,18 @@ def test_a_folder_made_for_nothing_is_removed_and_one_with_networks_is_not(tmp_p
     with pytest.raises(InputError, match="too few"), folder.claimed(config):
         raise InputError("too few defects")
     assert not folder.path.exists()
-    with pytest.raises(InputError, match="too few"), folder.claimed(config):
+    with folder.claimed(config):
         Journal(folder.journal).close()
+    with pytest.raises(InputError, match="too few"), folder.claimed(config):
         raise InputError("too few defects")
     assert folder.journal.exists()
 
 
-@pytest.mark.parametrize("place", [0, 40 << 20, (100 << 20) - 1])
-def test_a_change_in_a_piece_of_a_large_file_is_seen(tmp_path, place):
+@pytest.mark.parametrize("place", [0, 20 << 20, (50 << 20) - 1])
+def test_a_change_anywhere_in_a_file_of_some_megabytes_is_seen(tmp_path, place):
     large = tmp_path / "large"
     with large.open("wb") as out:
-        out.truncate(100 << 20)
+        out.truncate(50 << 20)
     before = fingerprint(large)
     assert fingerprint(large) == before
     with large.open("r+b") as out:
