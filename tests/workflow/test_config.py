@@ -1,5 +1,7 @@
 """Settings: defaults, then the file, then options; what is wrong is said in one line."""
 
+from pathlib import Path
+
 import pytest
 
 from data_prep.errors import InputError
@@ -10,10 +12,11 @@ from workflow.run_folder import RunFolder, to_toml
 
 
 @pytest.fixture(autouse=True)
-def movie_here(tmp_path, monkeypatch):
+def movie_here(tmp_path_factory, monkeypatch):
     """Run folders look at the files they were given."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "m.tif").write_bytes(b"a movie")
+    elsewhere = tmp_path_factory.mktemp("inputs")
+    monkeypatch.chdir(elsewhere)
+    Path("m.tif").write_bytes(b"a movie")
 
 
 def write(path, text):
@@ -173,14 +176,14 @@ def test_a_run_goes_on_only_with_the_files_it_was_begun_with(tmp_path):
     config, folder = load_config(None, {"movie": "m.tif"}), RunFolder(tmp_path / "run")
     with folder.claimed(config):
         folder.labels.write_text("made of the first movie")
-    (tmp_path / "m.tif").write_bytes(b"a movie put right")
+    Path("m.tif").write_bytes(b"a movie put right")
     with folder.claimed(config):
         assert not folder.labels.exists()  # nothing was evaluated: it begins anew
         Journal(folder.journal).close()
-    (tmp_path / "m.tif").touch()
+    Path("m.tif").touch()
     with folder.claimed(config):
         pass
-    (tmp_path / "m.tif").write_bytes(b"another movie altogether")
+    Path("m.tif").write_bytes(b"another movie altogether")
     with pytest.raises(InputError, match=r"begun with other content of .*m\.tif"), folder.claimed(config):
         pass
 

@@ -107,3 +107,23 @@ def test_a_frame_without_a_lattice_is_reported_not_labelled() -> None:
     frame = np.random.default_rng(1).poisson(20, (100, 140))
     with pytest.raises(InputError, match="shows no lattice"):
         from_fourier(frame, FourierFilter())
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("dose", [1500.0, 10000.0])
+def test_a_perfect_crystal_has_hardly_a_label_although_lines_of_the_scan_jump(
+    simulated: Simulated, dose: float, seed: int
+) -> None:
+    frames, _ = simulated(size_px=(300, 400), field_nm=12.0, dose=dose, contamination=0.5, jitter_px=0.35, seed=seed)
+    assert len(fourier_objects(frames[1], FourierFilter())) <= 8  # of 1,650 columns
+
+
+def test_neighbours_of_a_missing_column_are_not_too_bright(plane_waves: Waves, spot: Spot) -> None:
+    frame = plane_waves(SHAPE, PERIOD_PX) + np.random.default_rng(8).normal(0, 0.03, SHAPE)
+    missing = [(30, 40), (64, 120), (90, 60)]
+    frame -= np.sum([3 * spot(SHAPE, place, 1.8) for place in missing], axis=0)
+    steps = filter_frame(frame)
+    # There are such ghosts, an order of magnitude fainter.
+    assert 6.5 < steps.residual.max() < -steps.residual.min() / 5
+    found = fourier_objects(frame, FourierFilter()).positions
+    np.testing.assert_allclose(sorted(found.tolist()), sorted(missing), atol=1)

@@ -102,3 +102,14 @@ def test_edges_leave_no_cross_in_the_spectrum() -> None:
 
     assert cross(plain) > 50
     assert cross(power) < 3
+
+
+def test_a_second_grain_is_told_of(plane_waves: Waves) -> None:
+    noise = np.random.default_rng(5).normal(0, 0.3, (160, 200))
+    one = plane_waves((160, 200), 8.0)
+    y, x = np.mgrid[:160, :200]
+    turns = np.radians([33.0, 93.0, 153.0])  # 20 degrees further
+    turned = sum(np.cos(2 * np.pi * (y * np.sin(turn) + x * np.cos(turn)) / 8) for turn in turns)
+    both = np.where(np.arange(200) < 100, one, turned)
+    assert find_lattice(one + noise).note == ""
+    assert "second lattice" in find_lattice(both + noise).note
