@@ -1,6 +1,6 @@
 """Files with several detectors, channels or datasets: one is taken by its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
 from data_prep.errors import InputError
 from data_prep.movie import open_movie
@@ -105,6 +106,55 @@ def test_a_hyperstack_in_one_page_is_read_by_channel(tmp_path: Path, truncate: b
     tifffile.imwrite(path, np.moveaxis(STACK, 0, 1), imagej=True, truncate=truncate, metadata={"axes": "TCYX"})
     with open_movie(path, dataset="C0") as movie:
         np.testing.assert_array_equal(movie.frame(1), STACK[0, 1])
+
+
+def one_by_one(path: Path, images: Iterable[NDArray[np.generic]], **metadata: str) -> None:
+    with tifffile.TiffWriter(path) as out:
+        for image in images:
+            out.write(image, contiguous=False, photometric="minisblack", metadata=metadata)
+
+
+def test_frames_written_one_by_one_are_not_compared_each_with_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one(tmp_path / "a.tif", (np.full((64, 64), number, np.uint16) for number in range(300)))
+    compared: list[object] = []
+    monkeypatch.setattr(tifffile.tifffile, "pyramidize_series", lambda *given, **_: compared.append(given))
+    with open_movie(tmp_path / "a.tif") as movie:
+        assert movie.frames == 300
+        assert [movie.read(index)[0, 0] for index in (0, 1, 150, 299)] == [0, 1, 150, 299]
+    assert compared == []
+
+
+def test_images_of_several_sizes_written_one_by_one_are_several_images(tmp_path: Path) -> None:
+    one_by_one(tmp_path / "a.tif", [STACK[0, 0], STACK[0, 1, :66], STACK[0, 2, :65]])
+    with pytest.raises(InputError, match="it has image 1, image 2, image 3"), open_movie(tmp_path / "a.tif"):
+        pass
+    with open_movie(tmp_path / "a.tif", dataset="image 2") as movie:
+        np.testing.assert_array_equal(movie.frame(0), STACK[0, 1, :66])
+
+
+def test_a_page_of_another_kind_amid_frames_written_one_by_one_is_refused(tmp_path: Path) -> None:
+    for name, odd in (("a.tif", STACK[0, 2, :66]), ("b.tif", STACK[0, 2].astype(np.int16))):
+        one_by_one(tmp_path / name, [STACK[0, 0], STACK[0, 1], odd, STACK[1, 0]])
+        with open_movie(tmp_path / name) as movie:
+            np.testing.assert_array_equal(movie.frame(3), STACK[1, 0])
+            with pytest.raises(InputError, match="page 2 is not of the size or kind of the first"):
+                movie.frame(2)
+
+
+def test_stacks_written_one_after_the_other_are_several_movies(tmp_path: Path) -> None:
+    one_by_one(tmp_path / "a.tif", STACK, axes="TYX")
+    with open_movie(tmp_path / "a.tif", dataset="image 2") as movie:
+        np.testing.assert_array_equal(movie.frame(2), STACK[1, 2])
+
+
+@pytest.mark.parametrize("side", ["X", "Y"])
+def test_one_physical_size_of_an_ome_file_is_taken_for_both(tmp_path: Path, side: str) -> None:
+    scale = {f"PhysicalSize{side}": 0.04, f"PhysicalSize{side}Unit": "nm", "axes": "TYX"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", STACK[0], ome=True, metadata=scale)
+    with open_movie(tmp_path / "a.ome.tif") as movie:
+        assert movie.pixel_size_nm == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize(("axes", "interval"), [("ZYX", None), ("TYX", 0.5)])
