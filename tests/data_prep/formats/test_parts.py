@@ -11,6 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from data_prep.errors import InputError
+from data_prep.formats.stored import open_stored
 from data_prep.movie import open_movie
 
 Writers = dict[str, Callable[..., None]]
@@ -196,6 +197,53 @@ def test_the_only_movie_of_an_hdf5_file_needs_no_name(tmp_path: Path) -> None:
     for name in ("nowhere", "deep"):
         with pytest.raises(InputError, match=f"no dataset '{name}'"), open_movie(tmp_path / "a.h5", dataset=name):
             pass
+
+
+def test_the_only_stack_of_an_hdf5_file_needs_no_name_even_if_it_is_of_one_frame(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as out:
+        out["image"], out["stack"] = STACK[0, 0], STACK[0, 1:2]
+    with open_movie(tmp_path / "a.h5") as movie:
+        assert movie.frames == 1
+        np.testing.assert_array_equal(movie.frame(0), STACK[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "pixel_nm"),
+    [
+        (np.array([0.04]), (0.04, 0.04)),
+        ([0.04, 0.04], (0.04, 0.04)),
+        ([0.05, 0.04], (0.05, 0.04)),
+        ([[0.04]], (0.04, 0.04)),
+        ([1.0, 0.04, 0.04], (None, None)),
+        ("wide", (None, None)),
+    ],
+)
+def test_a_pixel_size_in_hdf5_may_be_an_array(
+    tmp_path: Path, given: object, pixel_nm: tuple[float | None, float | None]
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as out:
+        out["frames"] = STACK[0]
+        out["frames"].attrs.update(pixel_size_nm=given, frame_interval_s=np.array([0.5]), element_size_um=3.0)
+    with open_stored(tmp_path / "a.h5") as stored:
+        assert (stored.pixel_nm, stored.frame_interval_s) == (pixel_nm, 0.5)
+    if not stored.square:
+        words = r"its pixels are 0\.05 x 0\.04 nm, not square"
+        with pytest.raises(InputError, match=words), open_movie(tmp_path / "a.h5"):
+            pass
+
+
+def test_a_nexus_file_whose_attributes_are_arrays_of_one_is_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as out:
+        out["entry/other/counts"], out["entry/data/counts"] = STACK[1], STACK[0]
+        out.attrs["default"], out["entry"].attrs["default"] = ["entry"], ["data"]
+        data = out["entry/data"]
+        data.attrs.update(NX_class=["NXdata"], signal=["counts"], axes=np.array([b"time:y:x"]))
+        for name, size, unit in (("time", 3, "s"), ("y", 70, "nm"), ("x", 90, "nm")):
+            data[name] = 0.04 * np.arange(size)
+            data[name].attrs["units"] = np.array([unit.encode()])
+    with open_movie(tmp_path / "a.nxs") as movie:
+        assert (movie.pixel_size_nm, movie.frame_interval_s) == pytest.approx((0.04, 0.04))
+        np.testing.assert_array_equal(movie.frame(2), STACK[0, 2])
 
 
 def test_attributes_of_strangers_do_no_harm(tmp_path: Path) -> None:

@@ -232,6 +232,18 @@ def test_an_image_that_does_not_fit_its_folder_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_of_several_scales_is_refused(tmp_path: Path) -> None:
+    for index, pixels_per_nm in enumerate((25, 25.2, 20)):
+        scale = {"resolution": (pixels_per_nm, pixels_per_nm), "metadata": {"unit": "nm"}}
+        tifffile.imwrite(tmp_path / f"{index}.tif", RGB[index, ..., 0], imagej=True, **scale)
+    words = r"2\.tif: its pixels and those of 0\.tif are 0\.05 x 0\.05 and 0\.04 x 0\.04 nm"
+    with pytest.raises(InputError, match=words), open_movie(tmp_path):
+        pass
+    tifffile.imwrite(tmp_path / "2.tif", RGB[2, ..., 0])  # tells no scale
+    with open_movie(tmp_path) as movie:
+        assert (movie.frames, movie.pixel_size_nm) == (3, pytest.approx(0.04))
+
+
 def test_a_folder_of_several_kinds_of_image_is_refused(tmp_path: Path) -> None:
     Image.fromarray(RGB[0, ..., 0]).save(tmp_path / "0.png")
     Image.fromarray(RGB[0, ..., 0]).save(tmp_path / "0.tif")
