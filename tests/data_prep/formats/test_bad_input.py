@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -255,24 +256,24 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
 
 def attempt(code: str) -> subprocess.CompletedProcess[str]:
     """Run Python code as one who owns nothing."""
-    setpriv = shutil.which("setpriv")
-    if os.geteuid() != 0 or setpriv is None:
-        pytest.skip("only root can become somebody else")
-    nobody = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
-    return subprocess.run([*nobody, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code]
+    return subprocess.run(nobody, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
-def closed(tmp_path: Path) -> Path:
+def closed() -> Iterator[Path]:
     """A folder that everybody comes to, with files that nobody may read and a folder that nobody may enter."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    if os.geteuid() != 0 or shutil.which("setpriv") is None or attempt("import workflow.cli").returncode != 0:
+        pytest.skip("only root can become somebody else, who must reach this Python")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "within").mkdir()
+        for one in ("a.npy", "a.csv", "a.png", "a.roi", "a.toml", "within/a.npy", "within/a.csv"):
+            (folder / one).write_text("something")
+            (folder / one).chmod(0)
+        (folder / "within").chmod(0)
         folder.chmod(0o755)
-    (tmp_path / "within").mkdir()
-    for name in ("a.npy", "a.csv", "a.png", "a.roi", "a.toml", "within/a.npy", "within/a.csv"):
-        (tmp_path / name).write_text("something")
-        (tmp_path / name).chmod(0)
-    (tmp_path / "within").chmod(0)
-    return tmp_path
+        yield folder
 
 
 @pytest.mark.parametrize("name", ["a.npy", "within/a.npy", "a.csv", "a.png", "a.roi", "within/a.csv"])
