@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +67,12 @@ def open_movie(
     """Open a movie: any format that `data_prep.formats` knows, or a folder of single images.
 
     `pixel_size_nm` and `frame_interval_s` override what the file says; `dataset` names the dataset,
-    detector or channel to take. Raises InputError with one line on what is wrong with the file.
+    detector or channel to take. Raises InputError with one line on what is wrong with the file or these.
     """
     path = Path(path)
+    for option, given in (("--pixel-size", pixel_size_nm), ("--frame-interval", frame_interval_s)):
+        if given is not None and not 0 < given < math.inf:
+            raise InputError(f"{option} {given:g}: is not a positive number")
     with open_stored(path, dataset) as stored:
         rows, columns = stored.shape
         if min(rows, columns) < SMALLEST_SIDE_PX:

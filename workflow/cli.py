@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the neural network that best detects the defects in a STEM movie, and map them all.",
 )
+# Paths are readable=False: that one cannot be read is said in one line where it is opened.
 PixelSize = Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")]
 Dataset = Annotated[str | None, typer.Option(help="Dataset or detector to take, where the file holds several.")]
 Names = Annotated[str | None, typer.Option(help="Classes that are defects, separated by commas.")]
@@ -21,21 +22,25 @@ Names = Annotated[str | None, typer.Option(help="Classes that are defects, separ
 
 @app.command()
 def run(
-    movie: Annotated[Path, typer.Argument(help="The movie, or image, with the labelled frame.")],
+    movie: Annotated[Path, typer.Argument(readable=False, help="The movie, or image, with the labelled frame.")],
     labels: Annotated[
-        Path | None, typer.Option(help="Labels: CSV, mask image, ImageJ ROIs; without, the Fourier method labels.")
+        Path | None,
+        typer.Option(readable=False, help="Labels: CSV, mask image, ImageJ ROIs; without, the Fourier method labels."),
     ] = None,
-    apply: Annotated[list[Path] | None, typer.Option(help="Another movie to find defects in. May be repeated.")] = None,
+    apply: Annotated[
+        list[Path] | None, typer.Option(readable=False, help="Another movie to find defects in. May be repeated.")
+    ] = None,
     truth: Annotated[
-        list[Path] | None, typer.Option(help="Truth to score against, in the same forms, one for each --apply.")
+        list[Path] | None,
+        typer.Option(readable=False, help="Truth to score against, in the same forms, one for each --apply."),
     ] = None,
     defects: Names = None,
     legend: Annotated[
         str | None, typer.Option(help="What a mask's colours or indices are: vacancy=#ff0000,dopant=#00ff00.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
-    config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
+    runs: Annotated[Path, typer.Option(readable=False, help="Where run folders are.")] = Path("runs"),
+    config: Annotated[Path | None, typer.Option(readable=False, help="TOML file with further settings.")] = None,
     pixel_size: PixelSize = None,
     frame_interval: Annotated[
         float | None, typer.Option(help="Time between frames in s, if the file has none or a wrong one.")
@@ -68,13 +73,15 @@ def run(
 
 @app.command()
 def label(
-    movie: Annotated[Path, typer.Argument(help="The movie, or image.")],
+    movie: Annotated[Path, typer.Argument(readable=False, help="The movie, or image.")],
     frame: Annotated[int, typer.Option(help="Number of the frame to label, from 0.")] = 0,
     reference: Annotated[
         Literal["lattice", "lowpass"],
         typer.Option(help="What to compare with: 'lattice' (the ideal one) or 'lowpass' (the published recipe)."),
     ] = "lattice",
-    out: Annotated[Path | None, typer.Option(help="Folder for the figures; by default labels_MOVIE.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(readable=False, help="Folder for the figures; by default labels_MOVIE.")
+    ] = None,
     pixel_size: PixelSize = None,
     dataset: Dataset = None,
 ) -> None:
@@ -88,8 +95,8 @@ def label(
 @app.command()
 def demo(
     name: Annotated[str, typer.Option(help="Name of the run's folder.")] = "demo",
-    runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
-    config: Annotated[Path | None, typer.Option(help="TOML file with further settings.")] = None,
+    runs: Annotated[Path, typer.Option(readable=False, help="Where run folders are.")] = Path("runs"),
+    config: Annotated[Path | None, typer.Option(readable=False, help="TOML file with further settings.")] = None,
     workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the movie and of the run.")] = 0,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from data_prep.errors import InputError
-from data_prep.formats.stored import MODULE_OF, Stored, open_stored
+from data_prep.formats.stored import MODULE_OF, Stored, open_stored, same_scale
 
 KINDS = {suffix: module for suffix, module in MODULE_OF.items() if module != "hdf5"}
 KINDS |= {suffix: suffix for suffix in (".emd", ".hspy", ".dm3", ".dm4")}
@@ -60,3 +60,8 @@ def _check_fits(image: Path, one: Stored, first_image: Path, first: Stored) -> N
     if (one.shape, one.channels) != (first.shape, first.channels):
         rows, columns = first.shape
         raise InputError(f"{image}: is not of the size or kind of {first_image.name} ({rows} x {columns} px)")
+    if not all(map(same_scale, one.pixel_nm, first.pixel_nm)):
+        told = " and ".join(f"{size or 0:g} x {width or 0:g}" for size, width in (one.pixel_nm, first.pixel_nm))
+        raise InputError(
+            f"{image}: its pixels and those of {first_image.name} are {told} nm; keep one scale in a folder"
+        )

@@ -14,6 +14,8 @@ from data_prep.formats.hdf5_check import check_self_contained
 from data_prep.formats.hdf5_layouts import Part, hyperspy, ncem, nexus_axes, nexus_default, velox, with_scale
 from data_prep.formats.stored import Stored, choose
 
+DATASETS_SHOWN = 8  # in a message
+
 
 def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     """Open an HDF5 file; `dataset` is the path of a dataset, or the name of a detector or signal.
@@ -33,27 +35,37 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     if data.size and stored == 0:
         raise InputError(f"{path}: dataset '{part.name}' is declared, but nothing is stored in it")
     check_size(path, data.size * data.dtype.itemsize, stored)
-    return as_stored(path, part.axes, data.dtype, data.__getitem__)
+    try:
+        return as_stored(path, part.axes, data.dtype, data.__getitem__)
+    except InputError as error:
+        raise InputError(f"{path}: dataset '{part.name}'{str(error).removeprefix(f'{path}:')}") from None
 
 
 def _named(path: Path, parts: list[Part], dataset: str | None) -> Part:
-    """The part named, else the only one with several frames, else the only one."""
-    stacks = [part for part in parts if sum(axis.size > 1 for axis in part.axes) == 3]
-    if dataset is None and len(stacks) == 1:
-        return stacks[0]
+    """The part named, else the only one with several frames, else with one, else the only one."""
+    for least in (2, 1) if dataset is None else ():
+        stacks = [part for part in parts if sum(axis.size >= least and axis.name != "s" for axis in part.axes) == 3]
+        if len(stacks) == 1:
+            return stacks[0]
     return parts[choose(path, [part.name for part in parts], dataset)]
 
 
 def _plain(path: Path, file: h5py.File, dataset: str | None) -> Part:
     axes_of = nexus_axes(file)
-    found: list[h5py.Dataset] = []
-    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) and _images(item) else None)
+    every: list[h5py.Dataset] = []
+    file.visititems(
+        lambda _, item: every.append(item) if isinstance(item, h5py.Dataset) and item.shape is not None else None
+    )
+    found = [data for data in every if _images(data)] or every[: len(every) == 1]
 
     def part(data: h5py.Dataset) -> Part:
         axes = axes_of.get(data.id) or plain_axes(data.shape)
         return Part(str(data.name).lstrip("/"), data, with_scale(data, axes))
 
     dataset = dataset or nexus_default(file)
+    if dataset is None and not found:
+        there = ", ".join(f"{str(data.name).lstrip('/')} {data.shape}" for data in every[:DATASETS_SHOWN])
+        raise InputError(f"{path}: holds no movie (frame, y, x) and no image (y, x); its datasets: {there or 'none'}")
     if dataset is None:
         return _named(path, [part(data) for data in found], None)
     named = file.get(dataset)
@@ -64,5 +76,5 @@ def _plain(path: Path, file: h5py.File, dataset: str | None) -> Part:
 
 def _images(data: Any) -> bool:
     """Whether a dataset may be an image or a movie, in grey or in colour."""
-    axes = plain_axes(data.shape or ())
+    axes = plain_axes(data.shape)
     return data.dtype.kind in "biuf" and len(axes) - sum(axis.name == "s" for axis in axes) in (2, 3)

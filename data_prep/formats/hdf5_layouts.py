@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
+import numpy as np
 
 from data_prep.formats.axes import Axis
 from data_prep.formats.stored import distinct
@@ -105,14 +106,13 @@ def nexus_axes(file: h5py.File) -> dict[Any, list[Axis]]:
         data = _signal(group)
         if data is None:
             continue
-        names = group.attrs.get("axes", data.attrs.get("axes", ()))
-        names = _text(names).strip("[]").replace(",", ":").split(":") if isinstance(names, str | bytes) else names
-        vectors = [group.get(_text(name)) for name in names]
+        names = [_text(name) for name in np.ravel(group.attrs.get("axes", data.attrs.get("axes", ())))]
+        if len(names) == 1:
+            names = names[0].strip("[]").replace(",", ":").split(":")
+        vectors = [group.get(name) for name in names]
         if len(vectors) == data.ndim:
             known = [_vector_axis(size, vector) for size, vector in zip(data.shape, vectors, strict=True)]
-            axes[data.id] = [
-                replace(axis, name=axis.name or _text(name)) for axis, name in zip(known, names, strict=True)
-            ]
+            axes[data.id] = [replace(axis, name=axis.name or name) for axis, name in zip(known, names, strict=True)]
     return axes
 
 
@@ -129,20 +129,22 @@ def nexus_default(file: h5py.File) -> str | None:
 def with_scale(data: h5py.Dataset, axes: list[Axis]) -> list[Axis]:
     """The axes of a plain dataset with what its attributes tell.
 
-    Those are our own `pixel_size_nm` and `frame_interval_s`, `element_size_um` (z, y, x) as Fiji writes it, and
-    the calibrations in Nion Swift's `properties`.
+    Those are our own `pixel_size_nm` (one, or height and width) and `frame_interval_s`, `element_size_um` (z, y, x)
+    as Fiji writes it, and the calibrations in Nion Swift's `properties`.
     """
     attributes = data.attrs
+    pixel = np.ravel(attributes.get("pixel_size_nm", ()))
+    element = np.ravel(attributes.get("element_size_um", ()))
     if "properties" in attributes:
         with suppress(ValueError):  # another program's properties need not be JSON
             axes = nion_axes(json.loads(_text(attributes["properties"])), axes)
     behind = 1 if axes and axes[-1].name == "s" else 0
     for place in range(len(axes)):
         from_behind = len(axes) - behind - place  # 1 for x, 2 for y, 3 for frames
-        if from_behind in (1, 2) and "pixel_size_nm" in attributes:
-            axes[place] = replace(axes[place], step=attributes["pixel_size_nm"], unit="nm")
-        elif from_behind in (1, 2) and len(attributes.get("element_size_um", ())) == 3:
-            axes[place] = replace(axes[place], step=attributes["element_size_um"][-from_behind], unit="um")
+        if from_behind in (1, 2) and pixel.size in (1, 2):
+            axes[place] = replace(axes[place], step=pixel[-min(from_behind, pixel.size)], unit="nm")
+        elif from_behind in (1, 2) and element.size == 3:
+            axes[place] = replace(axes[place], step=element[-from_behind], unit="um")
         elif from_behind == 3 and "frame_interval_s" in attributes:
             axes[place] = replace(axes[place], step=attributes["frame_interval_s"], unit="s")
     return axes
@@ -195,4 +197,6 @@ def _vector_axis(size: int, vector: Any) -> Axis:
 
 
 def _text(value: Any) -> str:
+    """An attribute as text; some programs write all of theirs as arrays of one."""
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
     return "" if value is None else value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

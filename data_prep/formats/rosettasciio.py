@@ -66,9 +66,14 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
 
 
 def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
+    import rsciio
+
+    rsciio.set_log_level("CRITICAL")  # it logs to the standard output
     with warnings.catch_warnings():
         # Some readers leave closing to the garbage collector; others warn of metadata that is not used here.
         warnings.simplefilter("ignore")
+        # Text that is taken for the header of a blockfile declares many gigabytes.
+        warnings.filterwarnings("error", "Blockfile has unrecognized header signature")
         try:
             read = importlib.import_module(f"rsciio.{reader}").file_reader
             try:
@@ -79,7 +84,8 @@ def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
             raise InputError(f"{path}: needs the Python package '{missing.name}' to be read; install it") from None
         except Exception as error:
             traceback.clear_frames(error.__traceback__)  # closes at once what a failed reader left open
-            raise
+            wrong = f"is not such a file, a damaged one, or of a kind that is not known ({reader} of RosettaSciIO)"
+            raise InputError(f"{path}: cannot be read as {path.suffix.lower()}: {wrong}") from None
 
 
 def _is_image(signal: dict[str, Any]) -> bool:

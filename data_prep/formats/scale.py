@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 METRES = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "nm": 1.0, "pm": 1e-3, "a": 0.1, "å": 0.1, "in": 2.54e7}
 NAMED_LENGTHS = {"meter": 1e9, "metre": 1e9, "micron": 1e3, "micrometer": 1e3, "micrometre": 1e3, "nanometer": 1.0}
 NAMED_LENGTHS |= {"nanometre": 1.0, "angstrom": 0.1, "ångström": 0.1, "picometer": 1e-3, "inch": 2.54e7}
@@ -41,7 +43,7 @@ def _converted(value: object, unit: object, factors: dict[str, float]) -> float 
     )
     factor = factors.get(name) or factors.get(name.removesuffix("s"))
     try:
-        number = float(value)  # type: ignore[arg-type]  # metadata may hold anything
+        number = float(np.asarray(value).item())  # metadata may hold anything, also arrays of one
     except (TypeError, ValueError):
         return None
     # Some formats count an axis downwards.

@@ -57,7 +57,12 @@ class Stored:
     def square(self) -> bool:
         """Whether pixels are as high as they are wide, as far as the file tells."""
         height, width = self.pixel_nm
-        return height is None or width is None or abs(height - width) <= SAME_SCALE * width
+        return same_scale(height, width)
+
+
+def same_scale(one: float | None, other: float | None) -> bool:
+    """Whether two sides of pixels are the same, as far as they are known."""
+    return one is None or other is None or abs(one - other) <= SAME_SCALE * other
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def open_stored(path: Path, dataset: str | None = None) -> Iterator[Stored]:
     `dataset` names the dataset, detector or channel to take where there are several.
     Raises InputError with one line on what is wrong with the file.
     """
-    _check_there(path)
+    check_there(path)
     suffix = path.suffix.lower()
     with ExitStack() as open_files:
         try:
@@ -87,7 +92,17 @@ def open_stored(path: Path, dataset: str | None = None) -> Iterator[Stored]:
         yield replace(stored, read=read)
 
 
-def _check_there(path: Path) -> None:
+def check_there(path: Path) -> None:
+    """Raise InputError unless `path` is a folder, or a file that may be read and is not empty."""
+    try:
+        _check_kind(path)
+        if path.is_file():
+            path.open("rb").close()
+    except PermissionError:
+        raise InputError(f"{path}: you have no permission to read it") from None
+
+
+def _check_kind(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: is a link to a file that is not there")
     if not path.exists():
@@ -98,10 +113,6 @@ def _check_there(path: Path) -> None:
         raise InputError(f"{path}: is neither a file nor a folder")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")
-    try:
-        path.open("rb").close()
-    except PermissionError:
-        raise InputError(f"{path}: you have no permission to read it") from None
 
 
 def _module_for(path: Path) -> str:

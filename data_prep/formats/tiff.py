@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from data_prep.errors import InputError
 from data_prep.formats.axes import Axis, as_stored, check_size, memory_map
 from data_prep.formats.stored import Stored, choose, distinct, no_parts
+from data_prep.formats.tiff_colours import as_shown, has_palette
 from data_prep.formats.tiff_scale import Scale, channel_names, check_ome, scale_of
 
 BROKEN = ("invalid page offset", "invalid value offset", "corrupted file")
@@ -36,17 +39,12 @@ def open_file(path: Path, dataset: str | None, open_files: ExitStack) -> Stored:
     Raises InputError if it is no TIFF, is cut off, or part of a set of several files.
     """
     tiff = _opened(path, open_files)
-    all_series = list(tiff.series)
-    pages = [len(series.pages) for series in all_series]
-    first = all_series[0]
-    same = len({(one.shape, one.dtype, one.axes) for one in all_series}) == 1
-    if first.kind == "shaped" and same and pages == [1] * len(pages) and len(pages) > 1:
-        # Images written one by one with tifffile: each calls itself a series, together they are the movie.
+    if _one_by_one(tiff):
         no_parts(path, dataset)
-        axes = [Axis(len(pages)), *_axes(first, scale_of(tiff, 0))]
-        get = _page_getter(path, tiff, [series.pages[0] for series in all_series], 1, open_files)
-        return as_stored(path, axes, first.dtype, get)
-    parts = _parts(tiff, all_series)
+        first = tiff.pages.first
+        axes = [Axis(len(tiff.pages)), *_axes(first, scale_of(tiff, 0))]
+        return as_stored(path, axes, first.dtype, _page_getter(path, tiff, tiff.pages, 1, open_files))
+    parts = _parts(tiff, list(tiff.series))
     if len(parts) == 1:
         no_parts(path, dataset)
     part = parts[choose(path, [one.name for one in parts], dataset)]
@@ -62,8 +60,10 @@ def _opened(path: Path, open_files: ExitStack) -> Any:
             tiff = open_files.enter_context(tifffile.TiffFile(path, _multifile=False))
             if tiff.ome_metadata:
                 check_ome(path, tiff.ome_metadata)
-            for series in tiff.series:
-                len(series.pages)  # goes through the directory, and complains of what is missing
+            len(tiff.pages)  # goes through the directory, and complains of what is missing
+            if not _one_by_one(tiff):
+                for series in tiff.series:
+                    len(series.pages)
         except tifffile.TiffFileError as error:
             wrong = (
                 "is a damaged TIFF file" if "corrupt" in str(error) else "is not a TIFF file, whatever its name says"
@@ -72,6 +72,22 @@ def _opened(path: Path, open_files: ExitStack) -> Any:
     if any(word in complaint for complaint in complaints for word in BROKEN):
         raise InputError(f"{path}: is cut off or damaged, a part of its directory is missing")
     return tiff
+
+
+def _one_by_one(tiff: Any) -> bool:
+    """Whether images were written one by one with tifffile: each calls itself a series, together they are a movie.
+
+    This is seen from three pages: tifffile compares each such series with all others, which takes minutes.
+    """
+    if len(tiff.pages) < 2 or not tiff.is_shaped:
+        return False
+    first, *others = pages = [tiff.pages[place].aspage() for place in (0, 1, len(tiff.pages) - 1)]
+    return all(one.hash == first.hash and not one.is_reduced for one in others) and all(
+        (one.shaped_description or "").startswith("{")
+        and prod(json.loads(one.shaped_description)["shape"]) == one.size
+        and not one.subifds
+        for one in pages
+    )
 
 
 def _parts(tiff: Any, all_series: list[Any]) -> list[Part]:
@@ -100,20 +116,25 @@ def _stored(path: Path, tiff: Any, part: Part, open_files: ExitStack) -> Stored:
     elif series.dataoffset is not None:
         # ImageJ and tifffile may write a large stack as one page with the rest behind it.
         dtype = series.dtype.newbyteorder(tiff.byteorder)
-        get = memory_map(path, dtype, series.dataoffset, series.shape).__getitem__
+        data = memory_map(path, dtype, series.dataoffset, series.shape)
+
+        def get(key: tuple[Any, ...]) -> NDArray[Any]:
+            return as_shown(np.asarray(data[key[: data.ndim]]), series.keyframe)
     else:
         raise InputError(f"{path}: has {len(series.pages)} pages for an array of {series.shape}, and they do not fit")
     return as_stored(path, axes, series.dtype, get, fixed)
 
 
 def _axes(series: Any, scale: Scale) -> list[Axis]:
+    """The axes of a series, or of a single page."""
     known: dict[str, tuple[float | None, str]] = {"Y": scale.height, "X": scale.width, "T": (scale.interval_s, "s")}
     # Pages of no name are a movie; so are the slices that many leave ImageJ with, if an interval is given.
-    known |= dict.fromkeys("IQZ" if series.kind == "imagej" else "IQ", known["T"])
+    known |= dict.fromkeys("IQZ" if series.keyframe.is_imagej else "IQ", known["T"])
     # Three or four frames are written as the planes of a colour picture by tifffile, if it is not told what
     # they are; pictures have their colours behind, pixel by pixel.
     names = ("Q", *series.axes[1:]) if series.axes == "SYX" and _plain(series.keyframe) else series.axes
-    return [Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, names, strict=True)]
+    axes = [Axis(size, name, *known.get(name, (None, ""))) for size, name in zip(series.shape, names, strict=True)]
+    return [*axes, Axis(3, "S")] if has_palette(series.keyframe) else axes
 
 
 def _plain(page: Any) -> bool:
@@ -125,10 +146,11 @@ def _page_getter(
 ) -> Callable[[tuple[Any, ...]], NDArray[Any]]:
     """Index frames by their leading `outer` integers; each is read as a page of its own."""
     counts = shape or (len(pages),)
-    for page in (pages[0], pages[len(pages) - 1]):
+    first = pages[0]
+    for page in (first, pages[len(pages) - 1]):
         _check_page(path, tiff, page)
     picture = None
-    if not _plain(pages[0]):
+    if not _plain(first):
         from PIL import Image
 
         picture = open_files.enter_context(Image.open(path, formats=("TIFF",)))
@@ -136,10 +158,14 @@ def _page_getter(
     def get(key: tuple[Any, ...]) -> NDArray[Any]:
         page = pages[int(np.ravel_multi_index(key[:outer], counts)) if outer else 0]
         _check_page(path, tiff, page)
+        if (page.shape, page.dtype) != (first.shape, first.dtype):
+            raise InputError(f"{path}: page {page.index} is not of the size or kind of the first")
         if picture is None:
-            return np.asarray(page.asarray()[key[outer:]])
-        picture.seek(page.index)
-        return np.asarray(picture)
+            image = page.asarray()
+        else:
+            picture.seek(page.index)
+            image = np.asarray(picture)
+        return as_shown(image[key[outer : outer + image.ndim]], page, by_pillow=picture is not None)
 
     return get
 

@@ -26,7 +26,7 @@ def scale_of(tiff: Any, series: int) -> Scale:
     """The scale of one series of an open TIFF file."""
     if tiff.ome_metadata:
         pixels = _ome_pixels(tiff, series)
-        if pixels is not None and "PhysicalSizeX" in pixels.attrib:
+        if pixels is not None and {"PhysicalSizeX", "PhysicalSizeY"} & set(pixels.attrib):
             return _ome_scale(pixels)
     tags = tiff.pages[0].tags
     width, height = _side(tags, "XResolution"), _side(tags, "YResolution")

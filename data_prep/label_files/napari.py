@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from data_prep.errors import InputError
 from data_prep.label_files.outlines import Kind, Outline, Outlines
-from data_prep.label_files.points import PointList
+from data_prep.label_files.points import PointList, check_one_class_each
 from data_prep.label_files.table import Table
 
 KINDS: dict[str, Kind] = {"polygon": "polygon", "rectangle": "polygon", "ellipse": "ellipse"}
@@ -31,13 +31,15 @@ def read_napari(table: Table) -> PointList | Outlines:
     if not table.rows:
         raise InputError(f"{path}: holds no points or shapes below its header")
     places = np.array(table.numbers(axes))
-    frames = np.round(places[:, 0]).astype(np.int64) if len(axes) == 3 else None
+    frames = table.frames(np.round(places[:, 0])) if len(axes) == 3 else None
     column = table.class_column
     names = table.classes(column) if column else (path.stem,) * len(places)
     if "shape-type" in table.columns:
         return Outlines(path, _shapes(table, names, frames, places[:, -2:]))
     told = np.zeros(len(places), np.int64) if frames is None else frames
-    return PointList(path, told, places[:, -2:], names, ("",) * len(places), frames is not None)
+    points = PointList(path, told, places[:, -2:], names, ("",) * len(places), frames is not None)
+    check_one_class_each(table, points)
+    return points
 
 
 def _shapes(

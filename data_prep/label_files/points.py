@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from data_prep.errors import InputError
 from data_prep.label_files.table import CLASS_COLUMNS, Table
@@ -19,6 +20,8 @@ POSITION_COLUMNS = (("y_px", "x_px"), ("y_nm", "x_nm"))
 # A list of columns is complete if it holds at least this many per unit cell of the lattice.
 COMPLETE_PER_CELL = 0.5
 RARE_SHARE = 0.1  # in a complete list, kinds rarer than this are taken for defects
+SAME_PLACE_PX = 0.01
+FEWEST_TO_SPREAD = 3  # fewer columns of a frame may well lie in one pixel
 REGION_RADIUS = 0.75  # columns of one hole, a lattice period apart, close up at this radius
 
 
@@ -130,11 +133,46 @@ def read_points(table: Table, pixel_size_nm: float | None) -> PointList:
         raise InputError(f"{path}: positions are in nm, but the movie has no pixel size; give --pixel-size")
     tells_frames = "frame" in columns
     values = np.array(table.numbers((*position, "frame") if tells_frames else position))
-    return PointList(
+    points = PointList(
         path,
-        values[:, 2].astype(np.int64) if tells_frames else np.zeros(len(values), np.int64),
+        table.frames(values[:, 2]) if tells_frames else np.zeros(len(values), np.int64),
         values[:, :2] / (pixel_size_nm if pixel_size_nm and position[0] == "y_nm" else 1.0),
         table.classes(table.class_column),
         table.texts("object"),
         tells_frames,
     )
+    if position[0] == "y_nm":
+        _check_spread(points)
+    check_one_class_each(table, points)
+    return points
+
+
+def _check_spread(points: PointList) -> None:
+    """Raise InputError if all columns of a frame, in nm, came to lie in one pixel."""
+    for frame in np.unique(points.frame):
+        here = points.positions[points.frame == frame]
+        if len(here) >= FEWEST_TO_SPREAD and np.ptp(here, axis=0).max() < 1:
+            raise InputError(
+                f"{points.path}: all {len(here)} columns of frame {frame} lie within one pixel; check --pixel-size"
+            )
+
+
+def check_one_class_each(table: Table, points: PointList) -> None:
+    """Raise InputError naming two lines of one frame that give one object, or one place, two classes."""
+    first: dict[tuple[object, ...], int] = {}
+    places = zip(points.frame.tolist(), *points.positions.T.tolist(), strict=True)
+    for row, (place, group) in enumerate(zip(places, points.groups, strict=True)):
+        for key in (place, (place[0], group)) if group else (place,):
+            _check_same_class(table, points, first.setdefault(key, row), row)
+    # What is left are places a rounding apart. Frames are a whole number apart, so they are a third coordinate.
+    rows = np.array([row for key, row in first.items() if len(key) == 3])
+    near = cKDTree(np.column_stack([points.frame, points.positions])[rows]).query_pairs(SAME_PLACE_PX)
+    for one, other in sorted(near):
+        _check_same_class(table, points, rows[one], rows[other])
+
+
+def _check_same_class(table: Table, points: PointList, one: int, other: int) -> None:
+    if points.names[one] != points.names[other]:
+        shared = f"object '{points.groups[one]}'" if points.groups[one] == points.groups[other] != "" else "one place"
+        lines = " and ".join(f"line {table.rows[row][0]} '{points.names[row]}'" for row in (one, other))
+        raise InputError(f"{points.path}: {shared} has two classes in a frame, {lines}; keep one")

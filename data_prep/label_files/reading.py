@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.errors import InputError
+from data_prep.formats.stored import check_there
 from data_prep.label_files.imagej import read_imagej
 from data_prep.label_files.label_file import LabelFile
 from data_prep.label_files.legend import Legend
@@ -28,10 +28,7 @@ def read_labels(path: Path, legend: Legend, pixel_size_nm: float | None) -> Labe
     the file cannot be read or is not complete.
     """
     suffix = path.suffix.lower()
-    if not path.exists():
-        raise InputError(f"{path}: no such file (--labels and --truth take a CSV, a mask image or ImageJ ROIs)")
-    if path.is_file() and path.stat().st_size == 0:
-        raise InputError(f"{path}: is empty")
+    check_there(path)
     if suffix in ROIS:
         return read_imagej(path)
     if suffix == TABLE:

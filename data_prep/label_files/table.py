@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from data_prep.errors import InputError
+import numpy as np
+from numpy.typing import NDArray
 
+from data_prep.errors import InputError
+from data_prep.label_files.legend import BACKGROUND
+
+MOST_FRAMES = 2**31
 CLASS_COLUMNS = ("site", "class", "label", "species", "type")
 
 
@@ -44,16 +49,28 @@ class Table:
                 raise InputError(f"{self.path}: line {line} has a position that is not a finite number")
         return values
 
+    def frames(self, numbers: Iterable[float]) -> NDArray[np.int64]:
+        """The frame of each row (n,), from its number. Raises InputError naming the line of one that is none."""
+        frames = np.array(list(numbers))
+        wrong = np.flatnonzero((frames < 0) | (frames > MOST_FRAMES) | (frames != np.round(frames)))
+        if len(wrong):
+            line, frame = self.rows[wrong[0]][0], frames[wrong[0]]
+            raise InputError(f"{self.path}: line {line} is of frame {frame:g}; frames are 0, 1, 2, …")
+        return frames.astype(np.int64)
+
     def texts(self, column: str) -> tuple[str, ...]:
         """What stands in a column, "" where nothing does."""
         return tuple((row.get(column) or "").strip() for _, row in self.rows)
 
     def classes(self, column: str) -> tuple[str, ...]:
-        """The class of each row. Raises InputError for a row without one."""
+        """The class of each row. Raises InputError for a row without one, or called as what is in no class."""
         names = self.texts(column)
         if "" in names:
             line = self.rows[names.index("")][0]
             raise InputError(f"{self.path}: line {line} has no class in column '{column}'")
+        if BACKGROUND in names:
+            line = self.rows[names.index(BACKGROUND)][0]
+            raise InputError(f"{self.path}: line {line} has the class '{BACKGROUND}', which means no class; rename it")
         return names
 
 

@@ -56,7 +56,21 @@ def test_a_named_dataset_that_is_no_movie_is_refused(tmp_path: Path, shape: tupl
     path = tmp_path / "odd.h5"
     with h5py.File(path, "w") as out:
         out["frames"] = np.ones(shape)
-    with pytest.raises(InputError, match=rf"odd\.h5: has {len(shape)} axes"), open_movie(path, dataset="frames"):
+    with (
+        pytest.raises(InputError, match=rf"odd\.h5: dataset 'frames' has {len(shape)} axes"),
+        open_movie(path, dataset="frames"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("given", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("option", "name"), [("--pixel-size", "pixel_size_nm"), ("--frame-interval", "frame_interval_s")]
+)
+def test_a_scale_that_is_not_positive_is_refused(tmp_path: Path, option: str, name: str, given: float) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+    words = rf"^{option} {given:g}: is not a positive number$"
+    with pytest.raises(InputError, match=words), open_movie(tmp_path / "a.tif", **{name: given}):
         pass
 
 

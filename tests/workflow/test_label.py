@@ -38,6 +38,11 @@ def test_stricter_thresholds_label_less(tiny_movie, tmp_path):
     assert counts[0] > counts[-1] > 0
 
 
+def test_a_pixel_size_that_is_not_positive_is_one_line(tiny_movie, tmp_path):
+    done = run(tiny_movie[0], "--pixel-size", "-1", "--out", tmp_path / "out")
+    assert (done.exit_code, done.stderr) == (2, "evostem: --pixel-size -1: is not a positive number\n")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("missing.tif", "no such file"), ("noise.tif", "frame 0 shows no lattice"), ("made.tif", "no frame 9")],

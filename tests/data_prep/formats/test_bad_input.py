@@ -1,7 +1,12 @@
 """What is no movie ends in one line that names it, and nothing outside the file is read."""
 
 import os
-from collections.abc import Callable
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,6 +58,11 @@ def array(data: object) -> Callable[[Path], None]:
     return write
 
 
+def lines(path: Path) -> None:
+    with h5py.File(path, "w") as out:
+        out["a"], out["b"] = np.arange(3), np.ones((2, 2, 2, 2, 2))
+
+
 def huge(shape: tuple[int, ...], **options: object) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         with h5py.File(path, "w") as out:
@@ -67,9 +77,13 @@ def huge_and_begun(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_text_under_the_name_of_a_format_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_text_under_the_name_of_a_format_is_refused(
+    tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     text(tmp_path / f"a{suffix}")
-    refusal(tmp_path / f"a{suffix}")
+    said = refusal(tmp_path / f"a{suffix}")
+    assert any(words in said for words in ("is not", "holds no image", "needs the Python package"))
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -128,8 +142,13 @@ def test_a_real_dm4_that_was_cut_off_is_refused(tmp_path: Path, part: float) -> 
         ("text.dm4", text, "cannot be read as .dm4"),
         ("notes.xyz", text, "no reader for '.xyz'"),
         ("bare", text, "no reader"),
-        ("line.h5", array(np.arange(100)), "it has none"),
-        ("words.h5", array([["a", "b"]] * 100), "it has none"),
+        ("line.h5", array(np.arange(100)), "dataset 'frames' has 1 axes (100,); a movie has frame, y, x"),
+        ("five.h5", array(np.ones((2, 2, 2, 70, 90))), "dataset 'frames' has 5 axes (2, 2, 2, 70, 90); a movie has"),
+        ("complex.h5", array(STACK * 1j), "dataset 'frames' holds complex numbers; save their amplitude"),
+        ("point.h5", array(1.5), "dataset 'frames' has 0 axes (); a movie has"),
+        ("words.h5", array([["a", "b"]] * 100), "dataset 'frames' holds object, which are no numbers"),
+        ("nothing.h5", lambda path: h5py.File(path, "w").close(), "holds no movie (frame, y, x) and no image (y, x)"),
+        ("lines.h5", lines, "and no image (y, x); its datasets: a (3,), b (2, 2, 2, 2, 2)"),
         ("five.npy", lambda path: np.save(path, np.ones((2, 2, 2, 70, 90))), "has 5 axes (2, 2, 2, 70, 90)"),
         ("line.npy", lambda path: np.save(path, np.arange(100)), "has 1 axes (100,)"),
         ("point.npy", lambda path: np.save(path, 1), "has 0 axes ()"),
@@ -233,6 +252,52 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "open", deny)
     assert "you have no permission to read it" in refusal(tmp_path / "a.npy")
+
+
+def attempt(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code as one who owns nothing."""
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code]
+    return subprocess.run(nobody, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A folder that everybody comes to, with files that nobody may read and a folder that nobody may enter."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None or attempt("import workflow.cli").returncode != 0:
+        pytest.skip("only root can become somebody else, who must reach this Python")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "within").mkdir()
+        for one in ("a.npy", "a.csv", "a.png", "a.roi", "a.toml", "within/a.npy", "within/a.csv"):
+            (folder / one).write_text("something")
+            (folder / one).chmod(0)
+        (folder / "within").chmod(0)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.mark.parametrize("name", ["a.npy", "within/a.npy", "a.csv", "a.png", "a.roi", "within/a.csv"])
+@pytest.mark.parametrize("call", ["data_prep.movie.open_movie", "data_prep.label_files.reading.read_labels"])
+def test_what_another_user_may_not_read_is_refused(closed: Path, call: str, name: str) -> None:
+    module, _, function = call.rpartition(".")
+    rest = "" if function == "open_movie" else ", (), None"
+    done = attempt(
+        f"from pathlib import Path\nfrom {module} import {function} as call\n"
+        f"try:\n    with call(Path('{closed / name}'){rest}): pass\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    assert done.stdout == f"InputError {closed / name}: you have no permission to read it\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["label", "a.npy"], ["run", "a.npy"], ["run", "within/a.npy"], ["run", "a.npy", "--config", "a.toml"]],
+)
+def test_the_command_line_says_so_in_one_line(closed: Path, words: list[str]) -> None:
+    paths = [str(closed / word) if "." in word else word for word in words]
+    done = attempt(f"import sys; sys.argv[1:] = {paths}; from workflow.cli import main; main()")
+    assert done.returncode == 2
+    assert re.fullmatch(rf"evostem: {paths[-1]}: .*permission.*\n", done.stderr, re.IGNORECASE)
 
 
 def test_a_folder_that_may_not_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Files with several detectors, channels or datasets: one is taken by its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,8 +8,10 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
 from data_prep.errors import InputError
+from data_prep.formats.stored import open_stored
 from data_prep.movie import open_movie
 
 Writers = dict[str, Callable[..., None]]
@@ -107,6 +109,55 @@ def test_a_hyperstack_in_one_page_is_read_by_channel(tmp_path: Path, truncate: b
         np.testing.assert_array_equal(movie.frame(1), STACK[0, 1])
 
 
+def one_by_one(path: Path, images: Iterable[NDArray[np.generic]], **metadata: str) -> None:
+    with tifffile.TiffWriter(path) as out:
+        for image in images:
+            out.write(image, contiguous=False, photometric="minisblack", metadata=metadata)
+
+
+def test_frames_written_one_by_one_are_not_compared_each_with_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one(tmp_path / "a.tif", (np.full((64, 64), number, np.uint16) for number in range(300)))
+    compared: list[object] = []
+    monkeypatch.setattr(tifffile.tifffile, "pyramidize_series", lambda *given, **_: compared.append(given))
+    with open_movie(tmp_path / "a.tif") as movie:
+        assert movie.frames == 300
+        assert [movie.read(index)[0, 0] for index in (0, 1, 150, 299)] == [0, 1, 150, 299]
+    assert compared == []
+
+
+def test_images_of_several_sizes_written_one_by_one_are_several_images(tmp_path: Path) -> None:
+    one_by_one(tmp_path / "a.tif", [STACK[0, 0], STACK[0, 1, :66], STACK[0, 2, :65]])
+    with pytest.raises(InputError, match="it has image 1, image 2, image 3"), open_movie(tmp_path / "a.tif"):
+        pass
+    with open_movie(tmp_path / "a.tif", dataset="image 2") as movie:
+        np.testing.assert_array_equal(movie.frame(0), STACK[0, 1, :66])
+
+
+def test_a_page_of_another_kind_amid_frames_written_one_by_one_is_refused(tmp_path: Path) -> None:
+    for name, odd in (("a.tif", STACK[0, 2, :66]), ("b.tif", STACK[0, 2].astype(np.int16))):
+        one_by_one(tmp_path / name, [STACK[0, 0], STACK[0, 1], odd, STACK[1, 0]])
+        with open_movie(tmp_path / name) as movie:
+            np.testing.assert_array_equal(movie.frame(3), STACK[1, 0])
+            with pytest.raises(InputError, match="page 2 is not of the size or kind of the first"):
+                movie.frame(2)
+
+
+def test_stacks_written_one_after_the_other_are_several_movies(tmp_path: Path) -> None:
+    one_by_one(tmp_path / "a.tif", STACK, axes="TYX")
+    with open_movie(tmp_path / "a.tif", dataset="image 2") as movie:
+        np.testing.assert_array_equal(movie.frame(2), STACK[1, 2])
+
+
+@pytest.mark.parametrize("side", ["X", "Y"])
+def test_one_physical_size_of_an_ome_file_is_taken_for_both(tmp_path: Path, side: str) -> None:
+    scale = {f"PhysicalSize{side}": 0.04, f"PhysicalSize{side}Unit": "nm", "axes": "TYX"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", STACK[0], ome=True, metadata=scale)
+    with open_movie(tmp_path / "a.ome.tif") as movie:
+        assert movie.pixel_size_nm == pytest.approx(0.04)
+
+
 @pytest.mark.parametrize(("axes", "interval"), [("ZYX", None), ("TYX", 0.5)])
 def test_a_stack_in_z_is_frames_too_but_has_no_interval(tmp_path: Path, axes: str, interval: float | None) -> None:
     path = tmp_path / "a.ome.tif"
@@ -146,6 +197,53 @@ def test_the_only_movie_of_an_hdf5_file_needs_no_name(tmp_path: Path) -> None:
     for name in ("nowhere", "deep"):
         with pytest.raises(InputError, match=f"no dataset '{name}'"), open_movie(tmp_path / "a.h5", dataset=name):
             pass
+
+
+def test_the_only_stack_of_an_hdf5_file_needs_no_name_even_if_it_is_of_one_frame(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as out:
+        out["image"], out["stack"] = STACK[0, 0], STACK[0, 1:2]
+    with open_movie(tmp_path / "a.h5") as movie:
+        assert movie.frames == 1
+        np.testing.assert_array_equal(movie.frame(0), STACK[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "pixel_nm"),
+    [
+        (np.array([0.04]), (0.04, 0.04)),
+        ([0.04, 0.04], (0.04, 0.04)),
+        ([0.05, 0.04], (0.05, 0.04)),
+        ([[0.04]], (0.04, 0.04)),
+        ([1.0, 0.04, 0.04], (None, None)),
+        ("wide", (None, None)),
+    ],
+)
+def test_a_pixel_size_in_hdf5_may_be_an_array(
+    tmp_path: Path, given: object, pixel_nm: tuple[float | None, float | None]
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as out:
+        out["frames"] = STACK[0]
+        out["frames"].attrs.update(pixel_size_nm=given, frame_interval_s=np.array([0.5]), element_size_um=3.0)
+    with open_stored(tmp_path / "a.h5") as stored:
+        assert (stored.pixel_nm, stored.frame_interval_s) == (pixel_nm, 0.5)
+    if not stored.square:
+        words = r"its pixels are 0\.05 x 0\.04 nm, not square"
+        with pytest.raises(InputError, match=words), open_movie(tmp_path / "a.h5"):
+            pass
+
+
+def test_a_nexus_file_whose_attributes_are_arrays_of_one_is_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w") as out:
+        out["entry/other/counts"], out["entry/data/counts"] = STACK[1], STACK[0]
+        out.attrs["default"], out["entry"].attrs["default"] = ["entry"], ["data"]
+        data = out["entry/data"]
+        data.attrs.update(NX_class=["NXdata"], signal=["counts"], axes=np.array([b"time:y:x"]))
+        for name, size, unit in (("time", 3, "s"), ("y", 70, "nm"), ("x", 90, "nm")):
+            data[name] = 0.04 * np.arange(size)
+            data[name].attrs["units"] = np.array([unit.encode()])
+    with open_movie(tmp_path / "a.nxs") as movie:
+        assert (movie.pixel_size_nm, movie.frame_interval_s) == pytest.approx((0.04, 0.04))
+        np.testing.assert_array_equal(movie.frame(2), STACK[0, 2])
 
 
 def test_attributes_of_strangers_do_no_harm(tmp_path: Path) -> None:

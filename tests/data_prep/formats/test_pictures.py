@@ -62,6 +62,68 @@ def test_the_colours_of_a_palette_are_resolved(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored.read(0), (255 * np.eye(3, dtype=np.uint8))[indices])
 
 
+INDICES = (np.arange(70 * 90) % 3).astype(np.uint8).reshape(70, 90)
+PALETTES = np.random.default_rng(9).integers(0, 256, (2, 3, 256), dtype=np.uint16)  # (page, RGB, index)
+
+
+def pillow_palettes(path: Path, **options: str) -> None:
+    pages = [Image.fromarray(INDICES).convert("P") for _ in PALETTES]
+    for page, palette in zip(pages, PALETTES, strict=True):
+        page.putpalette(palette.T.astype(np.uint8).tobytes())
+    pages[0].save(path, save_all=True, append_images=pages[1:], **options)
+
+
+def pillow_palettes_lzw(path: Path) -> None:
+    pillow_palettes(path, compression="tiff_lzw")
+
+
+def tifffile_palettes(path: Path) -> None:
+    with tifffile.TiffWriter(path) as out:
+        for palette in PALETTES:
+            out.write(INDICES, photometric="palette", colormap=palette * 257, contiguous=False)
+
+
+@pytest.mark.parametrize("write", [pillow_palettes, pillow_palettes_lzw, tifffile_palettes])
+def test_each_page_of_a_tiff_has_the_colours_of_its_palette(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path / "a.tif")
+    with open_stored(tmp_path / "a.tif") as stored:
+        assert (stored.frames, stored.shape, stored.channels) == (2, (70, 90), 3)
+        for page in range(2):
+            np.testing.assert_array_equal(stored.read(page), PALETTES[page].T[INDICES])
+    with open_movie(tmp_path / "a.tif") as movie:
+        assert ["colour picture, its luminance" in note for note in movie.notes] == [True]
+        np.testing.assert_allclose(movie.frame(1), PALETTES[1].T[INDICES] @ [0.299, 0.587, 0.114], rtol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+@pytest.mark.parametrize("write", ["minisblack", "miniswhite"])
+def test_where_zero_is_white_numbers_are_turned(tmp_path: Path, write: str, bits: int) -> None:
+    counts = RGB[..., 0].astype(f"u{bits // 8}") << (bits - 8)
+    tifffile.imwrite(tmp_path / "a.tif", counts, photometric=write)
+    with open_stored(tmp_path / "a.tif") as stored:
+        expected = counts[1] if write == "minisblack" else 2**bits - 1 - counts[1].astype(np.int64)
+        np.testing.assert_array_equal(stored.read(1), expected)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("bits", [1, 8])
+def test_a_picture_in_which_zero_is_white_is_as_pillow_shows_it(
+    tmp_path: Path, bits: int, compression: str | None
+) -> None:
+    picture = Image.fromarray(RGB[0, ..., 0]).convert("1" if bits == 1 else "L")
+    picture.save(tmp_path / "a.tif", compression=compression, tiffinfo={262: 0})
+    with Image.open(tmp_path / "a.tif") as shown, open_stored(tmp_path / "a.tif") as stored:
+        assert shown.tag_v2[262] == 0
+        np.testing.assert_array_equal(stored.read(0), np.asarray(shown))
+
+
+def test_booleans_of_tifffile_and_floats_are_not_turned(tmp_path: Path) -> None:
+    for name, data in (("a.tif", INDICES > 0), ("b.tif", INDICES.astype(np.float32))):
+        tifffile.imwrite(tmp_path / name, data, photometric="miniswhite")
+        with open_stored(tmp_path / name) as stored:
+            np.testing.assert_array_equal(stored.read(0), data)
+
+
 @pytest.mark.parametrize("mode", ["L", "I;16", "1"])
 def test_grey_pictures_keep_their_numbers(tmp_path: Path, mode: str) -> None:
     top = {"L": 255, "I;16": 65535, "1": 255}[mode]
@@ -168,6 +230,18 @@ def test_an_image_that_does_not_fit_its_folder_is_named(tmp_path: Path) -> None:
         assert movie.frame(0).shape == (70, 90)
     with pytest.raises(InputError, match=r"1\.png: is not of the size or kind of 0\.png"), open_movie(tmp_path):
         pass
+
+
+def test_a_folder_of_several_scales_is_refused(tmp_path: Path) -> None:
+    for index, pixels_per_nm in enumerate((25, 25.2, 20)):
+        scale = {"resolution": (pixels_per_nm, pixels_per_nm), "metadata": {"unit": "nm"}}
+        tifffile.imwrite(tmp_path / f"{index}.tif", RGB[index, ..., 0], imagej=True, **scale)
+    words = r"2\.tif: its pixels and those of 0\.tif are 0\.05 x 0\.05 and 0\.04 x 0\.04 nm"
+    with pytest.raises(InputError, match=words), open_movie(tmp_path):
+        pass
+    tifffile.imwrite(tmp_path / "2.tif", RGB[2, ..., 0])  # tells no scale
+    with open_movie(tmp_path) as movie:
+        assert (movie.frames, movie.pixel_size_nm) == (3, pytest.approx(0.04))
 
 
 def test_a_folder_of_several_kinds_of_image_is_refused(tmp_path: Path) -> None:

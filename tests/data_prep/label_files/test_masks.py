@@ -118,6 +118,18 @@ def test_colours_are_classes_by_the_legend(
     np.testing.assert_array_equal(labels.class_map, np.where(drawn == 3, 2, np.where(drawn == 1, 1, 0)))
 
 
+@pytest.mark.parametrize("name", ["mask.png", "mask.tif", "mask.gif"])
+def test_the_colours_of_a_palette_are_classes_by_the_legend(
+    tmp_path: Path, drawn: NDArray[np.uint8], name: str
+) -> None:
+    Image.fromarray(coloured(drawn)).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / name)
+    with Image.open(tmp_path / name) as saved:
+        assert saved.mode == "P"
+    labels = label(tmp_path / name, COLOURS)
+    assert labels.class_names == ("vacancy", "hole")
+    np.testing.assert_array_equal(labels.class_map, np.where(drawn == 3, 2, np.where(drawn == 1, 1, 0)))
+
+
 def test_background_and_unlabelled_may_have_colours_of_their_own(tmp_path: Path, drawn: NDArray[np.uint8]) -> None:
     image = coloured(drawn, (40, 40, 40))
     image[drawn == IGNORE] = (128, 128, 128)

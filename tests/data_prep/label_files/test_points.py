@@ -92,6 +92,18 @@ def test_the_class_column_has_one_of_five_names(table: Table, column: str) -> No
         ("y_px,x_px,site\n1\n", "line 2 has no number for y_px or x_px"),
         ("frame,y_px,x_px,site\n0,1,2,a\nlast,1,2,a\n", "line 3 has no number for y_px, x_px or frame"),
         ("y_px,x_px,site\n1,2,a\nnan,4,a\n", "line 3 has a position that is not a finite number"),
+        ("frame,y_px,x_px,site\n0,1,2,a\n\n0.5,1,2,a\n", "line 4 is of frame 0.5; frames are 0, 1, 2, …"),
+        ("frame,y_px,x_px,site\n-1,1,2,a\n", "line 2 is of frame -1; frames are"),
+        ("frame,y_px,x_px,site\n1e30,1,2,a\n", "line 2 is of frame 1e+30; frames are"),
+        (
+            "y_px,x_px,site,object\n1,2,a,h\n9,2,b,h\n",
+            "object 'h' has two classes in a frame, line 2 'a' and line 3 'b'",
+        ),
+        ("y_px,x_px,site\n1,2,a\n5,5,a\n1,2,b\n", "one place has two classes in a frame, line 2 'a' and line 4 'b'"),
+        ("y_px,x_px,site\n1,2.004,a\n1,1.996,b\n", "one place has two classes in a frame, line 2 'a' and line 3 'b'"),
+        ("y_px,x_px,site\n1,2,a\n3,4,background\n", "line 3 has the class 'background', which means no class"),
+        ("index,axis-0,axis-1,axis-2\n0,-1,2,3\n", "line 2 is of frame -1; frames are"),
+        ("index,axis-0,axis-1,label\n0,2,3,a\n1,2,3,b\n", "one place has two classes in a frame, line 2 'a'"),
         ("y_px,x_px,site\n1,inf,a\n", "line 2 has a position that is not a finite number"),
     ],
 )
@@ -102,6 +114,20 @@ def test_a_bad_list_is_refused_with_its_name_and_place(table: Table, text: str, 
     assert str(raised.value).startswith(f"{path}: ")
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_differs_in_class_may_share_an_object_or_a_place_in_other_frames_or_be_near(table: Table) -> None:
+    text = "frame,y_px,x_px,site,object\n0,1,2,a,c\n0,1,2,a,c\n1,1,2,b,c\n1,1,2.02,a,\n1,30,40,b,\n"
+    assert read(table(text), None).names == ("a", "a", "b", "a", "b")
+
+
+def test_columns_in_nm_that_a_wrong_pixel_size_puts_in_one_pixel_are_refused(table: Table) -> None:
+    rows = "".join(f"{frame},{y},2.5,a\n" for frame, y in ((0, 1), (1, 1), (1, 2), (1, 3)))
+    path = table("frame,y_nm,x_nm,class\n" + rows)
+    with pytest.raises(InputError, match=r"all 3 columns of frame 1 lie within one pixel; check --pixel-size"):
+        read(path, 1e9)
+    assert read(path, 0.05).positions[:, 0] == pytest.approx(np.array([20, 20, 40, 60]))
+    assert len(read(table("y_nm,x_nm,class\n1,2.5,a\n2,2.5,a\n"), 1e9).names) == 2  # of two there is no telling
 
 
 def test_a_missing_or_binary_list_is_refused(tmp_path: Path) -> None:
