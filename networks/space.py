@@ -26,6 +26,7 @@ POOL_SIDES = (2, 3, 5)
 OPTIMISERS = ("adamw", "adamw", "sgd")
 LEARNING_RATES = tuple(float(f"{rate:.2g}") for rate in np.geomspace(3e-4, 3e-2, 24))
 WEIGHT_DECAYS = tuple(float(f"{decay:.1g}") for decay in np.geomspace(1e-6, 1e-1, 11))
+SCHEDULES = ("one_cycle", "one_cycle", "cosine", "constant")
 MOMENTA = (0.8, 0.85, 0.9, 0.95)
 BATCH_SIZES = (4, 6, 8, 12)
 LOSSES = ("cross_entropy", "cross_entropy", "focal", "dice")
@@ -74,7 +75,7 @@ Layer = Convolution | Pool | FullyConnected
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained. `learning_rate` is AdamW's; SGD takes ten times as much."""
+    """How a network is trained. `learning_rate` is AdamW's at its highest; SGD takes ten times as much."""
 
     optimiser: str
     learning_rate: float
@@ -84,6 +85,7 @@ class Training:
     loss: str
     defect_weight: float
     augmentation: float
+    schedule: str = "one_cycle"
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,16 @@ def _notation(layer: Layer) -> str:
 class Limits:
     """What a decoded network must keep to.
 
-    `operations` are multiply-adds per pixel of the frame, forward. About three times as many
-    are needed in training.
+    `operations` are multiply-adds per pixel of the frame, forward; about three times as many
+    are needed in training. `memory_bytes` is what training keeps for the backward pass of a batch
+    of tiles, `tile_px` a side. A tile is at least four total strides wide.
     """
 
     operations: int = 10_000
     stride: int = 4
+    weights: int = 200_000
+    memory_bytes: int = 1 << 30
+    tile_px: int = 64
 
 
 def sample(rng: np.random.Generator) -> NetworkSpec:
@@ -169,5 +175,6 @@ def sample(rng: np.random.Generator) -> NetworkSpec:
         loss=str(rng.choice(LOSSES)),
         defect_weight=float(rng.choice(DEFECT_WEIGHTS)),
         augmentation=float(rng.choice(AUGMENTATIONS)),
+        schedule=str(rng.choice(SCHEDULES[:3])),
     )
     return NetworkSpec(tuple(layers), training)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.genome import numeric_genes
+from networks.genes import SIZES, numeric_genes, pack, unpack
 from search.evaluation import Evaluation, Request, rng_of, training_seed
 
 STAGE = "tuning"
@@ -33,9 +33,9 @@ class SvmTuning:
     def __init__(self, start: bytes, random_sets: int, seed: int) -> None:
         self.random_sets = random_sets
         self.seed = seed
-        self._start = np.frombuffer(start, np.uint8).copy()
-        self._genes = np.array(numeric_genes(start))
-        self._sets: list[NDArray[np.uint8]] = []
+        self._start = unpack(start)
+        self._numbers = np.array(numeric_genes(self._start))
+        self._sets: list[NDArray[np.int64]] = []
         self._fitness: list[float] = []
         self._asked = 0
         self._accept: object | None = None
@@ -49,28 +49,32 @@ class SvmTuning:
         self._asked = number + 1
         blind = number < self.random_sets
         chosen, origin = (self._draw(1, rng)[0], "random") if blind else self._choose(rng)
-        genome = self._start.copy()
-        genome[self._genes] = chosen
+        genes = self._start.copy()
+        genes[self._numbers] = chosen
         generation = 0 if blind else 1
-        return Request(index, STAGE, generation, genome.tobytes(), training_seed(self.seed, index), (), origin)
+        return Request(index, STAGE, generation, pack(genes), training_seed(self.seed, index), (), origin)
 
     def tell(self, evaluation: Evaluation) -> None:
         """Take in a result, also one from the journal."""
-        genome = np.frombuffer(evaluation.request.genome, np.uint8)
-        self._sets.append(genome[self._genes])
+        self._sets.append(unpack(evaluation.request.genome)[self._numbers])
         self._fitness.append(evaluation.fitness)
 
-    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        return rng.integers(0, 256, size=(count, len(self._genes)), dtype=np.uint8)
+    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        sizes = SIZES[self._numbers]
+        return rng.integers(0, sizes, size=(count, len(sizes)))
 
-    def _choose(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], str]:
+    def _features(self, sets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Sets (n, gene) between 0 and 1."""
+        return np.asarray(sets / (SIZES[self._numbers] - 1))
+
+    def _choose(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], str]:
         if self._fitted_on < len(self._sets):
             self._accept = self._fit()
             self._fitted_on = len(self._sets)
         drawn = self._draw(DRAWS, rng)
         if self._accept is None:
             return drawn[0], "random"
-        margin = np.asarray(self._accept.decision_function(drawn / 255.0))  # type: ignore[attr-defined]
+        margin = np.asarray(self._accept.decision_function(self._features(drawn)))  # type: ignore[attr-defined]
         accepted = np.flatnonzero(margin > 0)
         # The first accepted one: among them the choice stays random, as in the paper.
         return drawn[accepted[0] if len(accepted) else margin.argmax()], "svm"
@@ -89,5 +93,5 @@ class SvmTuning:
         machine = make_pipeline(StandardScaler(), SVC(kernel="rbf", class_weight="balanced"))
         folds = StratifiedKFold(FEWEST_OF_A_KIND, shuffle=True, random_state=self.seed)
         search = GridSearchCV(machine, GRID, cv=folds, scoring="balanced_accuracy")
-        fitted: object = search.fit(np.array(self._sets) / 255.0, good).best_estimator_
+        fitted: object = search.fit(self._features(np.array(self._sets)), good).best_estimator_
         return fitted

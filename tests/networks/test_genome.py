@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from networks.build import build
-from networks.genome import HEADER, LENGTH, decode, encode, kind_of, numeric_genes, operations
+from networks.genes import GENES, HEADER, SIZES, SLOT, kind_of, numeric_genes, pack, unpack
+from networks.genome import LENGTH, decode, encode
+from networks.repair import operations
 from networks.space import SLOTS, Convolution, FullyConnected, Limits, Pool
 
 genomes = st.binary(min_size=LENGTH, max_size=LENGTH)
@@ -56,25 +58,39 @@ def test_a_string_of_another_length_is_refused():
         decode(bytes(LENGTH - 1), Limits())
 
 
+@given(genomes)
+def test_genes_are_the_bits_of_the_string(genome):
+    """Written out: the first gene, of five bits, and the first slot, of 32, which begins with its kind of four."""
+    assert pack(unpack(genome)) == genome
+    genes = unpack(genome)
+    assert genes[0] == genome[0] >> 3
+    assert genes[HEADER] == genome[3] >> 4
+    assert genes[HEADER + SLOT - 1] == genome[6] & 1
+    assert len(genes) == GENES
+    assert (genes < SIZES).all()
+
+
 @settings(deadline=None, max_examples=100)
 @given(genomes, st.randoms(use_true_random=False))
 def test_numeric_genes_leave_the_topology_alone(genome, random):
-    changed = bytearray(genome)
-    for offset in numeric_genes(genome):
-        changed[offset] = random.randrange(256)
-    assert [kind_of(bytes(changed), s) for s in range(SLOTS)] == [kind_of(genome, s) for s in range(SLOTS)]
+    genes = unpack(genome)
+    changed = genes.copy()
+    for number in numeric_genes(genes):
+        changed[number] = random.randrange(SIZES[number])
+    assert [kind_of(changed, s) for s in range(SLOTS)] == [kind_of(genes, s) for s in range(SLOTS)]
 
 
 @settings(deadline=None, max_examples=100)
-@given(genomes, st.integers(0, LENGTH - 1), st.integers(0, 255))
-def test_genes_that_are_not_numeric_and_not_kinds_do_not_matter(genome, offset, value):
-    kinds = {HEADER + slot * (LENGTH - HEADER) // SLOTS for slot in range(SLOTS)}
-    some_convolution = any(kind_of(genome, slot) == "convolution" for slot in range(SLOTS))
-    if offset in kinds or offset in numeric_genes(genome) or not some_convolution:
+@given(genomes, st.integers(0, GENES - 1), st.integers(0, 255))
+def test_genes_that_are_not_numeric_and_not_kinds_do_not_matter(genome, number, value):
+    genes = unpack(genome)
+    kinds = {HEADER + slot * SLOT for slot in range(SLOTS)}
+    some_convolution = any(kind_of(genes, slot) == "convolution" for slot in range(SLOTS))
+    if number in kinds or number in numeric_genes(genes) or not some_convolution:
         return
-    changed = bytearray(genome)
-    changed[offset] = value
-    assert decode(bytes(changed), Limits()) == decode(genome, Limits())
+    changed = genes.copy()
+    changed[number] = value % SIZES[number]
+    assert decode(pack(changed), Limits()) == decode(genome, Limits())
 
 
 def test_notation_names_the_layers():

@@ -1,0 +1,123 @@
+"""The genes: which there are, how many bits each has, and where in the genome they lie.
+
+A genome is a string of `LENGTH` bytes: a header with the training genes, then `SLOTS` slots of one
+layer each. Header and slots are whole bytes; within them, genes are bit fields, the first in the highest
+bits. docs/genome.md draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from networks import space
+
+# Gene, its table, its bits. A value v of b bits picks entry v * len(table) // 2**b: neighbouring
+# values are alike, and none is without a meaning.
+TRAINING: tuple[tuple[str, tuple[Any, ...], int], ...] = (
+    ("learning_rate", space.LEARNING_RATES, 5),
+    ("weight_decay", space.WEIGHT_DECAYS, 4),
+    ("defect_weight", space.DEFECT_WEIGHTS, 3),
+    ("optimiser", space.OPTIMISERS, 2),
+    ("schedule", space.SCHEDULES, 2),
+    ("momentum", space.MOMENTA, 2),
+    ("batch_size", space.BATCH_SIZES, 2),
+    ("loss", space.LOSSES, 2),
+    ("augmentation", space.AUGMENTATIONS, 2),
+)
+CONVOLUTION: tuple[tuple[str, tuple[Any, ...], int], ...] = (
+    ("kernels", space.KERNELS, 4),
+    ("kernel_height", space.KERNEL_SIDES, 4),
+    ("kernel_width", space.KERNEL_SIDES, 4),
+    ("stride", space.STRIDES, 2),
+    ("dilation", space.DILATIONS, 3),
+    ("padding", space.PADDINGS, 1),
+    ("activation", space.ACTIVATIONS, 3),
+    ("normalisation", space.NORMALISATIONS, 2),
+    ("dropout", space.DROPOUTS, 4),
+    ("skip", space.SKIPS, 1),
+)
+# A slot begins with the kind of its layer. Other kinds than convolutions read the fields that they share a
+# meaning with, and carry the rest along silently.
+LAYER = (("kind", space.KINDS, 4), *CONVOLUTION)
+POOL_FIELDS = {"side": ("kernel_height", space.POOL_SIDES), "stride": ("stride", space.STRIDES)}
+FULLY_CONNECTED_FIELDS = {
+    "neurons": ("kernels", space.NEURONS),
+    "activation": ("activation", space.ACTIVATIONS),
+    "dropout": ("dropout", space.DROPOUTS),
+}
+
+TRAINING_GENES = tuple(name for name, _, _ in TRAINING)
+LAYER_GENES = tuple(name for name, _, _ in LAYER)
+HEADER, SLOT = len(TRAINING), len(LAYER)  # in genes
+BITS = np.array([bits for _, _, bits in (*TRAINING, *LAYER * space.SLOTS)])
+SIZES = 2**BITS  # how many values each gene has
+GENES = len(BITS)
+LENGTH = int(BITS.sum()) // 8  # of the genome, in bytes
+
+_ENDS = np.cumsum(BITS)
+_PLACES = np.arange(_ENDS[-1])
+_GENE_OF = np.searchsorted(_ENDS, _PLACES, side="right")
+_WEIGHTS = 2 ** (_ENDS[_GENE_OF] - 1 - _PLACES)
+_STARTS = _ENDS - BITS
+
+
+def unpack(genome: bytes) -> NDArray[np.int64]:
+    """The genes (n,) of a genome, each from 0 to its entry of `SIZES` - 1.
+
+    Raises ValueError for a string of another length.
+    """
+    if len(genome) != LENGTH:
+        raise ValueError(f"a genome has {LENGTH} bytes, not {len(genome)}")
+    bits = np.unpackbits(np.frombuffer(genome, np.uint8))
+    return np.add.reduceat(bits * _WEIGHTS, _STARTS)
+
+
+def pack(genes: NDArray[np.integer]) -> bytes:
+    """The genome of genes (n,)."""
+    bits = (np.asarray(genes, np.int64)[_GENE_OF] & _WEIGHTS) > 0
+    return np.packbits(bits).tobytes()
+
+
+def slot_start(slot: int) -> int:
+    """Number of a slot's first gene, which says its kind."""
+    return HEADER + slot * SLOT
+
+
+def pick(table: Sequence[Any], value: int, bits: int) -> Any:
+    """The entry of a table that a gene's value picks."""
+    return table[value * len(table) >> bits]
+
+
+def value_of(table: Sequence[Any], entry: Any, bits: int) -> int:
+    """The value in the middle of those that pick an entry."""
+    first, count = table.index(entry), table.count(entry)
+    lowest = -(-(first << bits) // len(table))
+    highest = -(-((first + count) << bits) // len(table)) - 1
+    return (lowest + highest) // 2
+
+
+def kind_of(genes: NDArray[np.integer], slot: int) -> str:
+    """Kind of layer in a slot, `empty` included."""
+    return str(pick(space.KINDS, int(genes[slot_start(slot)]), LAYER[0][2]))
+
+
+def numeric_genes(genes: NDArray[np.integer]) -> list[int]:
+    """Numbers of the genes that may vary while the topology (kinds and their order) stays.
+
+    The training genes, and of each layer those that its kind uses.
+    """
+    used = {
+        "convolution": LAYER_GENES[1:],
+        "max_pool": tuple(field for field, _ in POOL_FIELDS.values()),
+        "average_pool": tuple(field for field, _ in POOL_FIELDS.values()),
+        "fully_connected": tuple(field for field, _ in FULLY_CONNECTED_FIELDS.values()),
+        "empty": (),
+    }
+    numbers = list(range(HEADER))
+    for slot in range(space.SLOTS):
+        numbers += [slot_start(slot) + LAYER_GENES.index(name) for name in used[kind_of(genes, slot)]]
+    return numbers

@@ -1,0 +1,135 @@
+"""Repair in decoding: whatever a string says, the network keeps to the limits and trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from networks import space
+from networks.space import Convolution, FullyConnected, Layer, Limits, Pool
+
+BYTES_PER_VALUE = 4  # single precision
+# Of each layer's output, training keeps what the convolution, the normalisation and the activation made.
+KEPT_COPIES = 3
+
+
+def repair(layers: Sequence[Layer], limits: Limits, batch_size: int) -> list[Layer]:
+    """Layers that keep to the limits: strides first, then cost, weights and memory, then skip links."""
+    kept = _repair_strides(layers, min(limits.stride, limits.tile_px // 4))
+    kept = _shrink(kept, operations, limits.operations, _cheaper)
+    kept = _shrink(kept, weights, limits.weights, _cheaper)
+    kept = _shrink(kept, lambda some: activations(some, limits.tile_px, batch_size), limits.memory_bytes, _narrower)
+    return _repair_skips(kept)
+
+
+def _shrink(
+    layers: list[Layer],
+    costs_of: Callable[[Sequence[Layer]], list[float]],
+    most: float,
+    cheaper: Callable[[Layer], Layer],
+) -> list[Layer]:
+    """Make the dearest layer cheaper, and again, until the sum of the costs is within its limit."""
+    kept = list(layers)
+    while sum(costs := costs_of(kept)) > most:
+        by_cost = sorted(range(len(kept)), key=lambda number: -costs[number])
+        able = next((number for number in by_cost if cheaper(kept[number]) != kept[number]), None)
+        if able is None:
+            break  # limits so tight that even the least network is over them
+        kept[able] = cheaper(kept[able])
+    return kept
+
+
+def _repair_strides(layers: Sequence[Layer], most: int) -> list[Layer]:
+    kept: list[Layer] = []
+    stride = 1
+    for layer in layers:
+        allowed = layer
+        if not isinstance(allowed, FullyConnected):
+            if stride * allowed.stride > most or _window(allowed) < allowed.stride:
+                allowed = replace(allowed, stride=1)
+            # An even window cannot be centred on a pixel: only where the size is halved too.
+            if isinstance(allowed, Pool) and allowed.stride == 1 and allowed.side == 2:
+                allowed = replace(allowed, side=3)
+            stride *= allowed.stride
+        kept.append(allowed)
+    return kept
+
+
+def _window(layer: Convolution | Pool) -> int:
+    """The shorter side of a layer's window. Smaller than the stride, it would skip pixels unseen.
+
+    (A strided 1 x 1 convolution also crashes torch 2.13 on CPUs, in the backward pass.)
+    """
+    return layer.side if isinstance(layer, Pool) else min(layer.kernel_height, layer.kernel_width)
+
+
+def _repair_skips(layers: Sequence[Layer]) -> list[Layer]:
+    """A skip link needs a layer that keeps size and channels."""
+    kept: list[Layer] = []
+    channels = 1
+    for layer in layers:
+        fits = isinstance(layer, Convolution) and layer.stride == 1 and layer.kernels == channels
+        kept.append(replace(layer, skip=False) if isinstance(layer, Convolution) and not fits else layer)
+        if not isinstance(layer, Pool):
+            channels = layer.kernels if isinstance(layer, Convolution) else layer.neurons
+    return kept
+
+
+def weights(layers: Sequence[Layer]) -> list[float]:
+    """Weights of each layer, without those of normalisation and biases."""
+    channels, counts = 1, []
+    for layer in layers:
+        if isinstance(layer, Pool):
+            counts.append(0.0)
+            continue
+        window = layer.kernel_height * layer.kernel_width if isinstance(layer, Convolution) else 1
+        counts.append(float(channels * _width(layer) * window))
+        channels = _width(layer)
+    return counts
+
+
+def operations(layers: Sequence[Layer]) -> list[float]:
+    """Multiply-adds of each layer per pixel of the frame: each weight works once at each pixel that is left."""
+    return [count / area for count, area in zip(weights(layers), _areas(layers), strict=True)]
+
+
+def activations(layers: Sequence[Layer], tile_px: int, batch_size: int) -> list[float]:
+    """Bytes that training keeps of each layer's output for the backward pass of a batch of tiles."""
+    sizes, channels = [], 1
+    for layer, area in zip(layers, _areas(layers), strict=True):
+        channels = channels if isinstance(layer, Pool) else _width(layer)
+        sizes.append(KEPT_COPIES * BYTES_PER_VALUE * batch_size * channels * tile_px**2 / area)
+    return sizes
+
+
+def _areas(layers: Sequence[Layer]) -> list[int]:
+    """Pixels of the frame beside one pixel of each layer's output."""
+    area, areas = 1, []
+    for layer in layers:
+        area *= 1 if isinstance(layer, FullyConnected) else layer.stride**2
+        areas.append(area)
+    return areas
+
+
+def _width(layer: Convolution | FullyConnected) -> int:
+    return layer.kernels if isinstance(layer, Convolution) else layer.neurons
+
+
+def _narrower(layer: Layer) -> Layer:
+    """The layer with the next smaller number of kernels or neurons, if there is one."""
+    if isinstance(layer, Convolution):
+        return replace(layer, kernels=max([k for k in space.KERNELS if k < layer.kernels], default=layer.kernels))
+    if isinstance(layer, FullyConnected):
+        return replace(layer, neurons=max([n for n in space.NEURONS if n < layer.neurons], default=layer.neurons))
+    return layer
+
+
+def _cheaper(layer: Layer) -> Layer:
+    """The narrower layer, or when the width is least already, the one with a smaller window."""
+    narrower = _narrower(layer)
+    if narrower != layer or not isinstance(layer, Convolution):
+        return narrower
+    least = 1 if layer.stride == 1 else 3
+    if layer.kernel_height > least:
+        return replace(layer, kernel_height=layer.kernel_height - 2)
+    return replace(layer, kernel_width=max(least, layer.kernel_width - 2))
