@@ -68,7 +68,7 @@ class PixelNetwork(nn.Module):
         self.stride = spec.stride
         self.layers = nn.Sequential(*layers)
         self.head = nn.Conv2d(channels, classes * self.stride**2, 1)
-        self.shuffle = nn.PixelShuffle(self.stride)
+        self.shuffle = nn.PixelShuffle(self.stride) if self.stride > 1 else nn.Identity()
         with torch.no_grad():
             belief = torch.full((classes,), math.log(PRIOR / max(1, classes - 1)))
             belief[0] = math.log(1 - PRIOR)

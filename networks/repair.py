@@ -8,6 +8,7 @@ from dataclasses import replace
 from networks import space
 from networks.space import Convolution, FullyConnected, Layer, Limits, Pool
 
+FAST_WIDTH = 16  # channels that vector units work on at a time
 BYTES_PER_VALUE = 4  # single precision
 # Of each layer's output, training keeps what the convolution, the normalisation and the activation made.
 KEPT_COPIES = 3
@@ -125,11 +126,18 @@ def _narrower(layer: Layer) -> Layer:
 
 
 def _cheaper(layer: Layer) -> Layer:
-    """The narrower layer, or when the width is least already, the one with a smaller window."""
-    narrower = _narrower(layer)
-    if narrower != layer or not isinstance(layer, Convolution):
-        return narrower
+    """The layer with the next smaller number of kernels or neurons, or with a smaller window.
+
+    Windows shrink to 3 before there are fewer than `FAST_WIDTH` kernels, which would be as slow.
+    """
+    if not isinstance(layer, Convolution):
+        return _narrower(layer)
     least = 1 if layer.stride == 1 else 3
-    if layer.kernel_height > least:
-        return replace(layer, kernel_height=layer.kernel_height - 2)
-    return replace(layer, kernel_width=max(least, layer.kernel_width - 2))
+    for width, window in ((FAST_WIDTH, 3), (space.KERNELS[0], least)):
+        if layer.kernels > width:
+            return _narrower(layer)
+        if max(layer.kernel_height, layer.kernel_width) > window:
+            if layer.kernel_height >= layer.kernel_width:
+                return replace(layer, kernel_height=layer.kernel_height - 2)
+            return replace(layer, kernel_width=layer.kernel_width - 2)
+    return layer

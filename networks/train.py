@@ -25,6 +25,7 @@ SGD_FACTOR = 10.0
 HOLE_WEIGHT = 0.2
 FOCUS = 2.0  # the exponent of Lin et al., "Focal loss for dense object detection", ICCV 2017
 VALIDATION_BATCH = 16
+WARM_UP = 0.05  # share of the iterations in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,15 @@ def tiles_on_device(path: Path, device: torch.device) -> TileTensors:
 def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float, seed: int) -> Trained:
     """Train a fresh network for `iterations` iterations, or until `seconds` have passed.
 
-    The learning rate follows one cycle (Smith and Topin, arXiv:1708.07120). The same seed on the
-    same CPU with one thread gives the same network, bit for bit.
+    The learning rate follows one cycle (Smith and Topin, arXiv:1708.07120), a cosine (Loshchilov and Hutter,
+    ICLR 2017) or is constant. The same seed on the same CPU with one thread gives the same network, bit for bit.
     """
     device = data.train.device
     torch.manual_seed(seed)
     model = build(spec, data.classes).to(device)
     generator = torch.Generator(device=device).manual_seed(seed)
     optimiser = _optimiser(model, spec.training)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=optimiser.param_groups[0]["lr"], total_steps=max(iterations, 2), cycle_momentum=False
-    )
+    schedule = _schedule(optimiser, spec.training.schedule, iterations)
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
     weight = torch.full((data.classes,), spec.training.defect_weight, device=device)
     weight[0] = 1.0
@@ -147,6 +146,21 @@ def _optimiser(model: PixelNetwork, training: Training) -> torch.optim.Optimizer
             nesterov=True,
         )
     return torch.optim.AdamW(model.parameters(), lr=rate, betas=(training.momentum, 0.99), weight_decay=decay)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, kind: str, iterations: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """How the learning rate goes: one cycle up and down, a cosine down, or constant, the last two after a warm-up."""
+    if kind == "one_cycle":
+        highest = optimiser.param_groups[0]["lr"]
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, highest, max(iterations, 2), cycle_momentum=False)
+    warm = max(1, round(WARM_UP * iterations))
+
+    def share(done: int) -> float:
+        if done < warm or kind == "constant":
+            return min(1.0, (done + 1) / warm)
+        return 0.5 * (1 + math.cos(math.pi * (done - warm) / max(1, iterations - warm)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)
 
 
 def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor, hole: int) -> Tensor:

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from networks.genome import HEADER, LENGTH, SLOT
+from networks.genes import GENES, HEADER, SIZES, SLOT, unpack
+from networks.genome import LENGTH
 from networks.space import SLOTS
 from search.evaluation import Evaluation, Status
 from search.evolution import Evolution
@@ -19,6 +20,7 @@ seeds = st.integers(0, 2**32)
 def test_crossover_takes_whole_slots_from_either_parent_in_place(first, second, seed):
     child = crossover(first, second, np.random.default_rng(seed))
     assert len(child) == LENGTH
+    child, first, second = (unpack(genome).tolist() for genome in (child, first, second))
     assert all(c in (a, b) for c, a, b in zip(child[:HEADER], first[:HEADER], second[:HEADER], strict=True))
     for slot in range(SLOTS):
         part = slice(HEADER + slot * SLOT, HEADER + (slot + 1) * SLOT)
@@ -36,7 +38,7 @@ def test_mutation_keeps_the_length_and_is_repeatable(genome, seed):
 def test_mutation_changes_little_at_a_low_rate():
     genome = bytes(range(LENGTH))
     changed = [
-        sum(a != b for a, b in zip(genome, mutate(genome, 0.02, np.random.default_rng(seed)), strict=True))
+        int((unpack(genome) != unpack(mutate(genome, 0.02, np.random.default_rng(seed)))).sum())
         for seed in range(200)
     ]
     assert np.median(changed) <= 5
@@ -53,7 +55,7 @@ def test_tournament_prefers_the_fit():
 
 
 def similarity(genome, target):
-    return 1 - np.abs(np.frombuffer(genome, np.uint8).astype(int) - target).mean() / 255
+    return 1 - np.abs(unpack(genome) / (SIZES - 1) - target).mean()
 
 
 def best_of(evolution, target, budget):
@@ -69,7 +71,7 @@ def best_of(evolution, target, budget):
 def test_evolution_beats_drawing_from_the_prior():
     wins = 0
     for seed in range(5):
-        target = np.random.default_rng(100 + seed).integers(0, 256, LENGTH)
+        target = np.random.default_rng(100 + seed).random(GENES)
         evolved = best_of(Evolution(12, seed), target, 300)
         drawn = best_of(Evolution(301, seed), target, 300)  # a population never full: the prior alone
         wins += evolved > drawn + 0.02
