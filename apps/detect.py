@@ -100,8 +100,10 @@ def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, wor
 
     mpl.use("Agg")
     from analysis.figures.defect_maps import draw_defect_maps
+    from analysis.figures.network_diagram import draw_network
     from analysis.figures.search_history import draw_search_history
     from analysis.figures.worker_timeline import draw_worker_timeline
+    from networks.detector import load_detector
     from search.journal import Journal
 
     journal = Journal(folder / "journal.sqlite")
@@ -118,6 +120,9 @@ def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, wor
             with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
                 truths = [truth_of(target, movie, r.frame, r.period_px) for r in results]
                 drawn.append(draw_defect_maps(movie, results, truths, figures / f"defect_maps_{target.name}.png"))
+    if (folder / "detector.safetensors").exists():
+        detector = load_detector(folder / "detector.safetensors")
+        drawn.append(draw_network(detector.spec, detector.class_names, figures / "network.png"))
     drawn.append(draw_search_history(evaluations, population, figures / "search_history.png"))
     drawn.append(draw_worker_timeline(evaluations, workers, figures / "worker_timeline.png"))
     return drawn

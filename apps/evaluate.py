@@ -19,7 +19,8 @@ class EvaluationSettings:
     """What all evaluations of a campaign share.
 
     `tiles` is the shared tile set and `digest` its SHA-256; `seconds` the cap on training, after
-    which a network is judged as it is; `limit_s` the time after which it is given up.
+    which a network is judged as it is; `limit_s` the time after which it is given up; `fitness` the
+    score that counts, one of `networks.metrics.SCORES`.
     """
 
     tiles: Path
@@ -28,6 +29,7 @@ class EvaluationSettings:
     iterations: int
     seconds: float
     limit_s: float
+    fitness: str = "f1"
 
 
 def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
 def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[str, Any]:
     import torch
 
-    from networks.cost import peak_memory_bytes, training_flops, weights
+    from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, weights
     from networks.genome import decode
     from networks.space import Limits
     from networks.train import default_device, tiles_on_device, train
@@ -72,18 +74,20 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
     torch.set_num_threads(1)  # a worker has one core; more threads get in each other's way
     device = default_device()
     data = tiles_on_device(tiles, device)
+    forget_peak_memory(device)
     spec = decode(request.genome, Limits())
     trained = train(spec, data, settings.iterations, settings.seconds, request.seed)
     short = trained.iterations < settings.iterations and not trained.diverged
     return {
         "status": Status.DIVERGED if trained.diverged else Status.OK,
         "reason": trained.diverged or (f"time cap after {trained.iterations} iterations" if short else ""),
-        "fitness": trained.scores.get("f1", 0.0),
+        "fitness": trained.scores.get(settings.fitness, 0.0),
         "scores": trained.scores,
         "iterations": trained.iterations,
         "iterations_per_s": trained.iterations / max(trained.seconds, 1e-9),
         "flops_per_iteration": training_flops(trained.model, spec.training.batch_size, data.tiles.tile_px),
         "weights": weights(trained.model),
         "peak_memory_bytes": peak_memory_bytes(device),
+        "inference_s_per_megapixel": trained.inference_s_per_megapixel,
         "device": str(device),
     }

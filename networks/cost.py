@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,19 +19,32 @@ from networks.build import PixelNetwork
 def training_flops(model: PixelNetwork, batch_size: int, tile_px: int) -> int:
     """FLOPs of one training iteration, forward and backward, by PyTorch's own counter.
 
-    Counted on one tile: convolutions, all that is counted, are linear in the batch. Multiply
-    and add are two operations. The model's gradients are cleared afterwards.
+    Convolutions are all that is counted; multiply and add are two operations. Nothing is computed: the
+    count is taken of a copy without numbers.
     """
+    return _counted(copy.deepcopy(model).to("meta"), batch_size, tile_px, iterations=1)
+
+
+def training_flops_by_slope(model: PixelNetwork, batch_size: int, tile_px: int) -> float:
+    """FLOPs of one training iteration as Patton et al. (SC18, section 6) took them: the slope of a line.
+
+    The FLOPs of 4, 6, … 18 iterations are counted; what is not done in each iteration is in the intercept.
+    """
+    model = copy.deepcopy(model)
+    numbers = range(4, 19, 2)
+    counts = [_counted(model, batch_size, tile_px, number) for number in numbers]
+    return float(np.polyfit(numbers, counts, 1)[0])
+
+
+def _counted(model: PixelNetwork, batch_size: int, tile_px: int, iterations: int) -> int:
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()  # so that counting leaves no trace in running statistics
+    images = torch.zeros(batch_size, 1, tile_px, tile_px, device=device)
+    target = torch.zeros(batch_size, tile_px, tile_px, dtype=torch.long, device=device)
+    model.train()
     with FlopCounterMode(display=False) as counter:
-        tile = torch.zeros(1, 1, tile_px, tile_px, device=device)
-        target = torch.zeros(1, tile_px, tile_px, dtype=torch.long, device=device)
-        functional.cross_entropy(model(tile), target).backward()  # type: ignore[no-untyped-call]
-    model.zero_grad(set_to_none=True)
-    model.train(was_training)
-    return int(counter.get_total_flops()) * batch_size
+        for _ in range(iterations):
+            functional.cross_entropy(model(images), target).backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
 
 
 def weights(model: PixelNetwork) -> int:
@@ -35,9 +52,22 @@ def weights(model: PixelNetwork) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory_bytes` begin anew, where the system can (GPUs, Linux)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):  # proc(5), clear_refs: 5 resets the peak resident set size
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory_bytes(device: torch.device) -> int:
-    """Most memory used so far: of the device if it is a GPU, else of this process."""
+    """Most memory used since `forget_peak_memory`: of the device if it is a GPU, else of this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) * 1024
+    except (OSError, StopIteration):  # not Linux: the peak of the process's life
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

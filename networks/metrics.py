@@ -6,25 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 200
+SCORES = ("f1", "iou", "accuracy", "balanced_accuracy")
 
 
 def pixel_scores(probability: NDArray[np.float32], defect: NDArray[np.bool_]) -> dict[str, float]:
-    """Scores of defect probabilities (n,) against the truth (n,), at the threshold of best F1.
+    """Scores of defect probabilities (n,) against the truth (n,), each at the threshold where it is best.
 
-    Gives `f1`, `iou`, `accuracy`, `balanced_accuracy` and the `threshold`. A network that answers
-    the same everywhere has the F1 of calling everything a defect.
+    Gives `f1`, `iou`, `accuracy`, `balanced_accuracy` and `threshold`, that of the best F1. A network that
+    answers the same everywhere has the F1 of calling everything a defect, and the accuracy of calling nothing one.
     """
     bins = np.clip((probability * BINS).astype(int), 0, BINS - 1)
     found = np.bincount(bins[defect], minlength=BINS)[::-1].cumsum()[::-1]
     false = np.bincount(bins[~defect], minlength=BINS)[::-1].cumsum()[::-1]
     positives, negatives = int(defect.sum()), int((~defect).sum())
+    right, wrong = found / max(positives, 1), false / max(negatives, 1)
     f1 = 2 * found / np.maximum(found + false + positives, 1)
     best = int(f1.argmax())
-    hit, alarm = int(found[best]), int(false[best])
+    # Above the highest threshold nothing is called a defect: the answer of a network that has learnt nothing.
+    accuracy = max(float((found + negatives - false).max()), negatives) / max(positives + negatives, 1)
     return {
         "f1": float(f1[best]),
-        "iou": hit / max(positives + alarm, 1),
-        "accuracy": (hit + negatives - alarm) / max(positives + negatives, 1),
-        "balanced_accuracy": (hit / max(positives, 1) + (negatives - alarm) / max(negatives, 1)) / 2,
+        "iou": float((found / np.maximum(positives + false, 1)).max()),
+        "accuracy": accuracy,
+        "balanced_accuracy": float((right + 1 - wrong).max()) / 2,
         "threshold": best / BINS,
     }

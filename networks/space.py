@@ -108,7 +108,7 @@ class NetworkSpec:
     def __str__(self) -> str:
         words = [_notation(layer) for layer in self.layers]
         t = self.training
-        trained = f"{t.optimiser} {t.learning_rate:g}, batch {t.batch_size}, {t.loss}"
+        trained = f"{t.optimiser} {t.learning_rate:g} {t.schedule}, batch {t.batch_size}, {t.loss}"
         return " > ".join(words) + f" | {trained}"
 
 

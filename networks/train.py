@@ -25,6 +25,7 @@ SGD_FACTOR = 10.0
 HOLE_WEIGHT = 0.2
 FOCUS = 2.0  # the exponent of Lin et al., "Focal loss for dense object detection", ICCV 2017
 VALIDATION_BATCH = 16
+CHECK_EVERY = 10  # iterations
 WARM_UP = 0.05  # share of the iterations in which the learning rate rises
 
 
@@ -59,6 +60,7 @@ class Trained:
     seconds: float
     scores: dict[str, float] = field(default_factory=dict)
     diverged: str = ""
+    inference_s_per_megapixel: float = 0.0
 
 
 def default_device() -> torch.device:
@@ -106,7 +108,8 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             logits = model(images.contiguous(memory_format=torch.channels_last))
         value = _loss(logits.float(), labels.long(), spec.training.loss, weight, data.holes.kind)
-        if not math.isfinite(value.item()):
+        # Looking at the loss makes a GPU wait for the CPU, so not every time.
+        if (done % CHECK_EVERY == 0 or done == iterations) and not math.isfinite(value.item()):
             return Trained(model, done, time.perf_counter() - started, {}, f"loss not finite at iteration {done}")
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(value).backward()  # type: ignore[no-untyped-call]
@@ -116,12 +119,16 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
         if time.perf_counter() - started > seconds:
             break
     taken = time.perf_counter() - started
+    started = time.perf_counter()
     probability = defect_probability(model, data.validation)
+    inference = (time.perf_counter() - started) / probability.size * 1e6
     if not np.isfinite(probability).all():
         return Trained(model, done, taken, {}, "outputs not finite after training")
     known = (data.validation_labels != IGNORE).cpu().numpy()
     truth = (data.validation_labels > 0).cpu().numpy()
-    return Trained(model, done, taken, pixel_scores(probability[known], truth[known]))
+    return Trained(
+        model, done, taken, pixel_scores(probability[known], truth[known]), inference_s_per_megapixel=inference
+    )
 
 
 @torch.inference_mode()

@@ -57,6 +57,7 @@ class Evaluation:
     flops_per_iteration: int = 0
     weights: int = 0
     peak_memory_bytes: int = 0
+    inference_s_per_megapixel: float = 0.0
     host: str = ""
     worker: str = ""
     device: str = ""

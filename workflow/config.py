@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -77,6 +77,7 @@ class SearchConfig(_Section):
     generations: Count = 5
     iterations: Count = 80
     seconds: Seconds = 12.0
+    fitness: Literal["f1", "iou", "accuracy", "balanced_accuracy"] = "f1"
 
     @property
     def evaluations(self) -> int:

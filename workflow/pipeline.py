@@ -112,6 +112,7 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         node_local=config.site.node_local,
         iterations=config.search.iterations,
         seconds=config.search.seconds,
+        fitness=config.search.fitness,
         limit_s=LIMIT_FACTOR * config.search.seconds + START_S,
     )
     evaluator = run.engine.evaluator(settings)

@@ -1,27 +1,37 @@
 """Every byte string of the right length is a network within its limits."""
 
+import json
+import os
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from networks import space
 from networks.build import build
 from networks.genes import GENES, HEADER, SIZES, SLOT, kind_of, numeric_genes, pack, unpack
 from networks.genome import LENGTH, decode, encode
-from networks.repair import operations
+from networks.repair import activations, operations, weights
 from networks.space import SLOTS, Convolution, FullyConnected, Limits, Pool
 
+# CI draws 100,000 strings, and trains 500 of them.
+EXAMPLES = int(os.environ.get("EVOSTEM_EXAMPLES", "2000"))
 genomes = st.binary(min_size=LENGTH, max_size=LENGTH)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(genomes)
 def test_any_string_decodes_within_the_limits_and_comes_back(genome):
     limits = Limits()
     spec = decode(genome, limits)
     assert spec.stride <= limits.stride
     assert sum(operations(spec.layers)) <= limits.operations
+    assert sum(weights(spec.layers)) <= limits.weights
+    assert sum(activations(spec.layers, limits.tile_px, spec.training.batch_size)) <= limits.memory_bytes
     assert any(isinstance(layer, Convolution) for layer in spec.layers)
     assert 1 <= len(spec.layers) <= SLOTS
     for layer in spec.layers:
@@ -30,12 +40,13 @@ def test_any_string_decodes_within_the_limits_and_comes_back(genome):
     assert decode(encode(spec), limits) == spec
 
 
-@settings(deadline=None, max_examples=25)
-@given(genomes, st.sampled_from([16, 32, 50]))
-def test_any_string_trains_a_step(genome, side):
+@settings(deadline=None, max_examples=max(25, EXAMPLES // 200))
+@given(genomes)
+def test_any_string_trains_a_step_at_three_tile_sizes(genome):
     model = build(decode(genome, Limits()), 3)
     model.train()
-    model(torch.randn(2, 1, side, side)).logsumexp(1).sum().backward()
+    for side in (16, 32, 50):
+        model(torch.randn(2, 1, side, side)).logsumexp(1).sum().backward()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     assert gradients
     assert all(torch.isfinite(g).all() for g in gradients)
@@ -98,3 +109,27 @@ def test_notation_names_the_layers():
     assert str(spec).startswith("conv ")
     assert str(spec).count(">") == len(spec.layers) - 1
     assert {type(layer) for layer in spec.layers} <= {Convolution, Pool, FullyConnected}
+
+
+@settings(deadline=None, max_examples=200)
+@given(genomes, st.integers(200, 3000), st.integers(200, 20000), st.integers(2**20, 2**24))
+def test_networks_shrink_to_tight_budgets(genome, operations_limit, weights_limit, memory_limit):
+    limits = Limits(operations=operations_limit, weights=weights_limit, memory_bytes=memory_limit)
+    spec, least = decode(genome, limits), space.KERNELS[0]
+    for costs, most in (
+        (operations(spec.layers), limits.operations),
+        (weights(spec.layers), limits.weights),
+        (activations(spec.layers, limits.tile_px, spec.training.batch_size), limits.memory_bytes),
+    ):
+        smallest = all(getattr(layer, "kernels", least) == least for layer in spec.layers)
+        assert sum(costs) <= most or smallest
+    assert decode(encode(spec), limits) == spec
+
+
+def test_a_genome_is_twenty_times_smaller_than_the_network_as_readable_json():
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        spec = decode(rng.bytes(LENGTH), Limits())
+        layers = [{"kind": type(layer).__name__, **asdict(layer)} for layer in spec.layers]
+        readable = json.dumps({"layers": layers, "training": asdict(spec.training)}, indent=2)
+        assert len(readable) >= 20 * len(encode(spec))

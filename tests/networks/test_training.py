@@ -11,11 +11,11 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, j
 from data_prep.labels import IGNORE
 from data_prep.tiles import TileSet, save_tiles
 from networks.build import build
-from networks.cost import training_flops, weights
-from networks.genome import decode, encode
+from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, training_flops_by_slope, weights
+from networks.genome import LENGTH, decode, encode
 from networks.metrics import BINS, pixel_scores
-from networks.space import Convolution, Limits, NetworkSpec, sample
-from networks.train import _loss, tiles_on_device, train
+from networks.space import SCHEDULES, Convolution, Limits, NetworkSpec, sample
+from networks.train import _loss, _schedule, tiles_on_device, train
 
 CPU = torch.device("cpu")
 
@@ -86,12 +86,23 @@ def test_scores_agree_with_scikit_learn():
     # In the middle of bins, so that no value lies on a threshold.
     probability = (np.floor(np.clip(rng.normal(0.3 + 0.3 * truth, 0.2), 0, 0.999) * BINS) + 0.5) / BINS
     scores = pixel_scores(probability.astype(np.float32), truth)
-    found = probability >= scores["threshold"]
-    assert scores["f1"] == pytest.approx(f1_score(truth, found))
-    assert scores["f1"] == pytest.approx(max(f1_score(truth, probability >= t / BINS) for t in range(BINS)))
-    assert scores["iou"] == pytest.approx(jaccard_score(truth, found))
-    assert scores["accuracy"] == pytest.approx(accuracy_score(truth, found))
-    assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, found))
+    assert scores["f1"] == pytest.approx(f1_score(truth, probability >= scores["threshold"]))
+    peers = {
+        "f1": f1_score,
+        "iou": jaccard_score,
+        "accuracy": accuracy_score,
+        "balanced_accuracy": balanced_accuracy_score,
+    }
+    for name, peer in peers.items():
+        assert scores[name] == pytest.approx(max(peer(truth, probability >= t / BINS) for t in range(BINS + 1)))
+
+
+def test_a_network_that_learnt_nothing_scores_as_one_that_answers_background_everywhere():
+    truth = np.arange(1000) < 30
+    scores = pixel_scores(np.full(1000, 0.2, np.float32), truth)
+    assert scores["accuracy"] == 0.97
+    assert scores["balanced_accuracy"] == 0.5
+    assert scores["f1"] == pytest.approx(2 * 30 / 1030)
 
 
 def test_flops_and_weights_of_a_network_counted_by_hand():
@@ -102,6 +113,35 @@ def test_flops_and_weights_of_a_network_counted_by_hand():
     # Backward: gradients of weights and of inputs cost as much again each; the image needs none.
     assert training_flops(model, 8, 32) == 8 * (2 * convolution + 3 * head)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_flops_counted_directly_agree_with_the_slope_over_4_to_18_iterations(seed):
+    spec = decode(np.random.default_rng(seed).bytes(LENGTH), Limits())
+    model = build(spec, classes=3)
+    assert training_flops_by_slope(model, 4, 32) == pytest.approx(training_flops(model, 4, 32), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES[1:])
+def test_learning_rates_rise_first_and_all_but_the_constant_end_near_nothing(kind):
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule, rates = _schedule(optimiser, kind, 100), []
+    for _ in range(100):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(0.1, rel=1e-3)
+    assert rates[0] < 0.03
+    assert rates[-1] == pytest.approx(0.1) if kind == "constant" else rates[-1] < 0.001
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux forgets a peak")
+def test_peak_memory_is_that_of_one_evaluation_not_of_the_life_of_the_worker():
+    large = torch.ones(100 << 20, dtype=torch.uint8)
+    high = peak_memory_bytes(CPU)
+    del large
+    forget_peak_memory(CPU)
+    assert peak_memory_bytes(CPU) < high - (80 << 20)
 
 
 def test_tiles_are_read_once_per_worker(blob_tiles):

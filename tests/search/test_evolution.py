@@ -38,8 +38,7 @@ def test_mutation_keeps_the_length_and_is_repeatable(genome, seed):
 def test_mutation_changes_little_at_a_low_rate():
     genome = bytes(range(LENGTH))
     changed = [
-        int((unpack(genome) != unpack(mutate(genome, 0.02, np.random.default_rng(seed)))).sum())
-        for seed in range(200)
+        int((unpack(genome) != unpack(mutate(genome, 0.02, np.random.default_rng(seed)))).sum()) for seed in range(200)
     ]
     assert np.median(changed) <= 5
     assert np.mean([count > 0 for count in changed]) > 0.95
