@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apps.evaluate import EvaluationSettings, evaluate
 from data_prep.labels import IGNORE
 from data_prep.staging import file_hash
-from data_prep.tiles import load_tiles
+from data_prep.tiles import TileSet, load_tiles
 from networks.genome import decode, encode
 from networks.space import Limits, sample
 from search.evaluation import Evaluation, Request, Status, rng_of, training_seed
@@ -71,16 +72,12 @@ def main() -> None:
             rates.append(rate)
             print(f"\r{len(records)} of {asked.networks}, {time.time() - started:.0f} s", end="", file=sys.stderr)
     print(file=sys.stderr)
-    _report(records, np.array(rates), background_share(asked.tiles))
+    _report(records, np.array(rates), load_tiles(asked.tiles))
 
 
-def background_share(tiles: Path) -> float:
-    """The accuracy of answering background everywhere."""
-    labels = load_tiles(tiles).validation_labels
-    return float((labels[labels != IGNORE] == 0).mean())
-
-
-def _report(records: list[Evaluation], rates: np.ndarray, background: float) -> None:  # type: ignore[type-arg]
+def _report(records: list[Evaluation], rates: NDArray[np.float64], tiles: TileSet) -> None:
+    labels = tiles.validation_labels
+    background = float((labels[labels != IGNORE] == 0).mean())  # the accuracy of answering so everywhere
     alive = [r for r in records if r.status is Status.OK and r.scores["accuracy"] > background + ALIVE]
     dead = [r for r in records if r not in alive]
     for record in dead:
@@ -102,7 +99,8 @@ def _report(records: list[Evaluation], rates: np.ndarray, background: float) -> 
         print(f"  among the slowest: {decode(record.request.genome, Limits())}")
     print(f"seconds of training, quartiles        {_quartiles(training)}")
     print(f"inference, s per megapixel, quartiles {_quartiles(size)}")
-    print(f"evaluation beside training, median    {np.nanmedian(1 - training / total):.2%} (validation included)")
+    validation = size * labels.size / 1e6
+    print(f"neither training nor validation       {np.nanmedian(1 - (training + validation) / total):.2%} (median)")
     print(f"peak memory, most                     {max(r.peak_memory_bytes for r in records) / 2**20:.0f} MiB")
 
 

@@ -15,14 +15,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from networks.build import PixelNetwork
 
+SMALL_PX = 16  # a multiple of any stride
+
 
 def training_flops(model: PixelNetwork, batch_size: int, tile_px: int) -> int:
     """FLOPs of one training iteration, forward and backward, by PyTorch's own counter.
 
-    Convolutions are all that is counted; multiply and add are two operations. Nothing is computed: the
-    count is taken of a copy without numbers.
+    Convolutions are all that is counted; multiply and add are two operations. Counted on one small image, as they
+    grow with the number of pixels; tiles are filled up to a multiple of the stride.
     """
-    return _counted(copy.deepcopy(model).to("meta"), batch_size, tile_px, iterations=1)
+    counted = _counted(copy.deepcopy(model), 1, SMALL_PX, iterations=1)
+    side = -(-tile_px // model.stride) * model.stride
+    return counted * batch_size * side**2 // SMALL_PX**2
 
 
 def training_flops_by_slope(model: PixelNetwork, batch_size: int, tile_px: int) -> float:
@@ -40,7 +44,7 @@ def _counted(model: PixelNetwork, batch_size: int, tile_px: int, iterations: int
     device = next(model.parameters()).device
     images = torch.zeros(batch_size, 1, tile_px, tile_px, device=device)
     target = torch.zeros(batch_size, tile_px, tile_px, dtype=torch.long, device=device)
-    model.train()
+    model.eval()
     with FlopCounterMode(display=False) as counter:
         for _ in range(iterations):
             functional.cross_entropy(model(images), target).backward()  # type: ignore[no-untyped-call]

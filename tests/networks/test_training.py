@@ -119,7 +119,8 @@ def test_flops_and_weights_of_a_network_counted_by_hand():
 def test_flops_counted_directly_agree_with_the_slope_over_4_to_18_iterations(seed):
     spec = decode(np.random.default_rng(seed).bytes(LENGTH), Limits())
     model = build(spec, classes=3)
-    assert training_flops_by_slope(model, 4, 32) == pytest.approx(training_flops(model, 4, 32), rel=1e-9)
+    for side in (32, 50):
+        assert training_flops_by_slope(model, 4, side) == pytest.approx(training_flops(model, 4, side), rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES[1:])
