@@ -62,6 +62,9 @@ class TileSet:
     lies: number of its frame, y, x. Images are levelled by `normalise.local_contrast`; `dark_level`
     is the level of their darkest pixels (the half per cent). The class `hole` is always among
     `class_names`. `balance` counts what is labelled in both regions.
+
+    A set may also be of plain images with one class each: then labels are (tile,), 0 for the first class
+    and k for `class_names[k - 1]`, origins are 0, and lengths in lattice periods mean nothing.
     """
 
     train: NDArray[np.float32]
@@ -74,6 +77,11 @@ class TileSet:
     pixel_size_nm: float | None
     dark_level: float
     balance: Balance
+
+    @property
+    def per_tile(self) -> bool:
+        """Whether each tile has one class, and not each pixel."""
+        return self.train_labels.ndim == 1
 
     @property
     def tile_px(self) -> int:

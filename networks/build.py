@@ -84,6 +84,14 @@ class PixelNetwork(nn.Module):
         return logits[..., :height, :width]
 
 
+class TileNetwork(PixelNetwork):
+    """A network that gives logits for an image as a whole: the mean of those of its pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (batch, 1, y, x) to logits (batch, class)."""
+        return super().forward(x).mean((-2, -1))
+
+
 def _module(channels: int, layer: Layer) -> nn.Module:
     if isinstance(layer, Convolution):
         return Block(channels, layer)
@@ -96,12 +104,13 @@ def _module(channels: int, layer: Layer) -> nn.Module:
     return nn.AvgPool2d(layer.side, layer.stride, padding, count_include_pad=False)
 
 
-def build(spec: NetworkSpec, classes: int) -> PixelNetwork:
+def build(spec: NetworkSpec, classes: int, *, per_tile: bool = False) -> PixelNetwork:
     """Build a network for `classes` classes, background included, with fresh weights.
 
-    Weights come from torch's global generator: seed it first.
+    It answers for each pixel, or `per_tile` for an image as a whole. Weights come from torch's global
+    generator: seed it first.
     """
-    return channels_last(PixelNetwork(spec, classes))
+    return channels_last((TileNetwork if per_tile else PixelNetwork)(spec, classes))
 
 
 def channels_last(model: PixelNetwork) -> PixelNetwork:

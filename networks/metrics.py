@@ -9,6 +9,22 @@ BINS = 200
 SCORES = ("f1", "iou", "accuracy", "balanced_accuracy")
 
 
+def class_scores(found: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> dict[str, float]:
+    """Scores of found classes (n,) against true ones (n,), which count from 0.
+
+    `f1`, `iou` and `balanced_accuracy` are means over the classes that are there; `accuracy` is the share of right ones.
+    """
+    confusion = np.bincount(truth * classes + found, minlength=classes**2).reshape(classes, classes)
+    right, true, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    there = true > 0
+    return {
+        "f1": float((2 * right / np.maximum(true + called, 1))[there].mean()),
+        "iou": float((right / np.maximum(true + called - right, 1))[there].mean()),
+        "accuracy": float(right.sum() / max(len(truth), 1)),
+        "balanced_accuracy": float((right / np.maximum(true, 1))[there].mean()),
+    }
+
+
 def pixel_scores(probability: NDArray[np.float32], defect: NDArray[np.bool_]) -> dict[str, float]:
     """Scores of defect probabilities (n,) against the truth (n,), each at the threshold where it is best.
 

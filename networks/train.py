@@ -18,7 +18,7 @@ from data_prep.labels import HOLE, IGNORE
 from data_prep.tiles import TileSet, load_tiles
 from networks.augment import Holes, augment, paint_holes
 from networks.build import PixelNetwork, build
-from networks.metrics import pixel_scores
+from networks.metrics import class_scores, pixel_scores
 from networks.space import NetworkSpec, Training
 
 SGD_FACTOR = 10.0
@@ -45,10 +45,19 @@ class TileTensors:
         return len(self.tiles.class_names) + 1
 
     @property
-    def holes(self) -> Holes:
-        """What holes are painted as."""
-        tiles = self.tiles
-        return Holes(tiles.dark_level, tiles.period_px, tiles.class_names.index(HOLE) + 1)
+    def hole(self) -> int:
+        """Number of the class of holes, -1 where there is none."""
+        names = self.tiles.class_names
+        return names.index(HOLE) + 1 if HOLE in names else -1
+
+    def class_weights(self, of_defects: float) -> Tensor:
+        """Weight (class,) of each class in the loss. In sets of plain images all weigh the same."""
+        weight = torch.ones(self.classes, device=self.train.device)
+        if not self.tiles.per_tile:
+            weight[1:] = of_defects
+            # Painted holes are large and easy: at full weight they would drown the single columns.
+            weight[self.hole] = HOLE_WEIGHT
+        return weight
 
 
 @dataclass(frozen=True)
@@ -89,25 +98,20 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     """
     device = data.train.device
     torch.manual_seed(seed)
-    model = build(spec, data.classes).to(device)
+    model = build(spec, data.classes, per_tile=data.tiles.per_tile).to(device)
     generator = torch.Generator(device=device).manual_seed(seed)
     optimiser = _optimiser(model, spec.training)
     schedule = _schedule(optimiser, spec.training.schedule, iterations)
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-    weight = torch.full((data.classes,), spec.training.defect_weight, device=device)
-    weight[0] = 1.0
-    # Painted holes are large and easy: at full weight they would drown the single columns.
-    weight[data.holes.kind] = HOLE_WEIGHT
+    weight = data.class_weights(spec.training.defect_weight)
     started = time.perf_counter()
     done = 0
     model.train()
     for done in range(1, iterations + 1):
-        chosen = torch.randint(len(data.train), (spec.training.batch_size,), generator=generator, device=device)
-        pieces = paint_holes(data.train[chosen], data.train_labels[chosen], data.holes, generator)
-        images, labels = augment(*pieces, spec.training.augmentation, data.tiles.dark_level, generator)
+        images, labels = _batch(data, spec.training, generator)
         with torch.autocast(device.type, enabled=device.type == "cuda"):
             logits = model(images.contiguous(memory_format=torch.channels_last))
-        value = _loss(logits.float(), labels.long(), spec.training.loss, weight, data.holes.kind)
+        value = _loss(logits.float(), labels.long(), spec.training.loss, weight, data.hole)
         # Looking at the loss makes a GPU wait for the CPU, so not every time.
         if (done % CHECK_EVERY == 0 or done == iterations) and not math.isfinite(value.item()):
             return Trained(model, done, time.perf_counter() - started, {}, f"loss not finite at iteration {done}")
@@ -120,23 +124,41 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
             break
     taken = time.perf_counter() - started
     started = time.perf_counter()
-    probability = defect_probability(model, data.validation)
-    inference = (time.perf_counter() - started) / probability.size * 1e6
+    probability = class_probability(model, data.validation)
+    inference = (time.perf_counter() - started) / data.validation.numel() * 1e6
     if not np.isfinite(probability).all():
         return Trained(model, done, taken, {}, "outputs not finite after training")
-    known = (data.validation_labels != IGNORE).cpu().numpy()
-    truth = (data.validation_labels > 0).cpu().numpy()
-    return Trained(
-        model, done, taken, pixel_scores(probability[known], truth[known]), inference_s_per_megapixel=inference
-    )
+    return Trained(model, done, taken, _scores(probability, data), inference_s_per_megapixel=inference)
+
+
+def _batch(data: TileTensors, training: Training, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Images (batch, 1, y, x) and labels (batch, y, x) or (batch,) of random training tiles, augmented."""
+    among = len(data.train)
+    chosen = torch.randint(among, (training.batch_size,), generator=generator, device=data.train.device)
+    images, labels = data.train[chosen], data.train_labels[chosen]
+    strength, dark_level = training.augmentation, data.tiles.dark_level
+    if data.tiles.per_tile:
+        nowhere = torch.zeros_like(images[:, 0], dtype=torch.uint8)
+        return augment(images, nowhere, strength, dark_level, generator)[0], labels
+    holes = Holes(dark_level, data.tiles.period_px, data.hole)
+    return augment(*paint_holes(images, labels, holes, generator), strength, dark_level, generator)
+
+
+def _scores(probability: NDArray[np.float32], data: TileTensors) -> dict[str, float]:
+    """Scores of class probabilities of the validation tiles: of classes, or of defects against the rest."""
+    labels = data.validation_labels.cpu().numpy()
+    if data.tiles.per_tile:
+        return class_scores(probability.argmax(axis=1), labels.astype(np.int64), data.classes)
+    known = labels != IGNORE
+    return pixel_scores((1 - probability[:, 0])[known], labels[known] > 0)
 
 
 @torch.inference_mode()
-def defect_probability(model: PixelNetwork, images: Tensor) -> NDArray[np.float32]:
-    """Probability (image, y, x) that a pixel is of any defect class, for images (image, 1, y, x)."""
+def class_probability(model: PixelNetwork, images: Tensor) -> NDArray[np.float32]:
+    """Probabilities (image, class, y, x), or (image, class) per tile, for images (image, 1, y, x)."""
     model.eval()
     parts = [
-        1 - torch.softmax(model(batch.contiguous(memory_format=torch.channels_last)).float(), 1)[:, 0]
+        torch.softmax(model(batch.contiguous(memory_format=torch.channels_last)).float(), 1)
         for batch in torch.split(images, VALIDATION_BATCH)
     ]
     return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, jaccard_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, jaccard_score, recall_score
 
 from data_prep.labels import IGNORE
 from data_prep.tiles import TileSet, save_tiles
 from networks.build import build
 from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, training_flops_by_slope, weights
 from networks.genome import LENGTH, decode, encode
-from networks.metrics import BINS, pixel_scores
+from networks.metrics import BINS, class_scores, pixel_scores
 from networks.space import SCHEDULES, Convolution, Limits, NetworkSpec, sample
 from networks.train import _loss, _schedule, tiles_on_device, train
 
@@ -163,3 +163,46 @@ def test_unlabelled_pixels_do_not_count_and_a_batch_of_them_is_no_loss_to_anyone
     if kind == "cross_entropy":
         torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels, weight, ignore_index=IGNORE))
     assert _loss(logits, torch.full_like(labels, IGNORE), kind, weight, 2) == 0
+
+
+def test_a_set_of_plain_images_is_learnt_image_by_image(tmp_path):
+    """Rings and disks, anywhere in the tile: no pixel is labelled."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32]
+
+    def draw(count):
+        kinds = rng.integers(0, 3, count).astype(np.uint8)
+        images = rng.normal(0, 0.3, (count, 32, 32)).astype(np.float32)
+        for image, kind in zip(images, kinds, strict=True):
+            distance = np.hypot(*(np.stack([y, x]) - rng.uniform(9, 23, (2, 1, 1))))
+            image += 2 * np.exp(-((distance - (0, 5, 0)[kind]) ** 2) / (2 * (1.2, 1.2, 4.0)[kind] ** 2))
+        return images, kinds
+
+    train_images, train_kinds = draw(300)
+    images, kinds = draw(100)
+    names, origins = ("ring", "disk"), np.zeros((100, 3), np.int64)
+    tiles = TileSet(train_images, train_kinds, images, kinds, origins, names, 8.0, None, -1.0, {})
+    save_tiles(tiles, {}, tmp_path / "shapes.h5")
+    data = tiles_on_device(tmp_path / "shapes.h5", CPU)
+    assert data.tiles.per_tile
+    layers = [Convolution(16, 5, 5, 1, 1, "zeros", "relu", "batch", 0.0, skip=False) for _ in range(3)]
+    training = replace(sample(np.random.default_rng(1)).training, optimiser="adamw", learning_rate=0.01, batch_size=12)
+    for loss in ("cross_entropy", "focal", "dice"):
+        spec = NetworkSpec(tuple(layers), replace(training, loss=loss))
+        trained = train(spec, data, 100, 60, seed=2)
+        assert trained.diverged == ""
+        assert trained.scores["accuracy"] > 0.75, loss  # chance: 0.33
+        assert training_flops(trained.model, 12, 32) > 0
+    with torch.inference_mode():
+        assert trained.model(torch.zeros(4, 1, 40, 50)).shape == (4, 3)
+
+
+def test_scores_of_classes_agree_with_scikit_learn():
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 3, 500)
+    found = np.where(rng.random(500) < 0.7, truth, rng.integers(0, 4, 500))
+    scores, there = class_scores(found, truth, 4), [0, 1, 2]
+    assert scores["f1"] == pytest.approx(f1_score(truth, found, average="macro", labels=there))
+    assert scores["iou"] == pytest.approx(jaccard_score(truth, found, average="macro", labels=there))
+    assert scores["accuracy"] == pytest.approx(accuracy_score(truth, found))
+    assert scores["balanced_accuracy"] == pytest.approx(recall_score(truth, found, average="macro", labels=there))
