@@ -12,7 +12,8 @@ SCORES = ("f1", "iou", "accuracy", "balanced_accuracy")
 def class_scores(found: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> dict[str, float]:
     """Scores of found classes (n,) against true ones (n,), which count from 0.
 
-    `f1`, `iou` and `balanced_accuracy` are means over the classes that are there; `accuracy` is the share of right ones.
+    `f1`, `iou` and `balanced_accuracy` are means over the classes that are there; `accuracy` is
+    the share that is right.
     """
     confusion = np.bincount(truth * classes + found, minlength=classes**2).reshape(classes, classes)
     right, true, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)

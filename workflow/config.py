@@ -101,7 +101,7 @@ class TrainingConfig(_Section):
     """The full training of the best networks; the better one on validation data is kept."""
 
     finalists: Count = 2
-    iterations: Count = 900
+    iterations: Count = 1800
     seconds: Seconds = 100.0
 
 
