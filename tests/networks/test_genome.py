@@ -23,6 +23,7 @@ EXAMPLES = int(os.environ.get("EVOSTEM_EXAMPLES", "2000"))
 genomes = st.binary(min_size=LENGTH, max_size=LENGTH)
 
 
+@pytest.mark.timeout(1200)
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(genomes)
 def test_any_string_decodes_within_the_limits_and_comes_back(genome):
@@ -40,6 +41,7 @@ def test_any_string_decodes_within_the_limits_and_comes_back(genome):
     assert decode(encode(spec), limits) == spec
 
 
+@pytest.mark.timeout(1200)
 @settings(deadline=None, max_examples=max(25, EXAMPLES // 200))
 @given(genomes)
 def test_any_string_trains_a_step_at_three_tile_sizes(genome):
