@@ -28,7 +28,7 @@ from networks.genome import decode, encode
 from networks.space import Limits, sample
 from search.evaluation import Evaluation, Request, Status, rng_of, training_seed
 
-SIDES = (1024, 2048, 3072)  # of the matrices
+SIDES = (1024, 2048)  # of the matrices
 ALIVE = 1e-9  # more accurate than background everywhere by this
 
 

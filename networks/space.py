@@ -132,7 +132,7 @@ class Limits:
     of tiles, `tile_px` a side. A tile is at least four total strides wide.
     """
 
-    operations: int = 10_000
+    operations: int = 15_000
     stride: int = 4
     weights: int = 200_000
     memory_bytes: int = 1 << 30
