@@ -52,7 +52,8 @@ def _boxes(spec: NetworkSpec, class_names: tuple[str, ...]) -> list[tuple[float,
         channels = getattr(layer, "kernels", None) or getattr(layer, "neurons", None) or channels
         width = NARROWEST + (WIDEST - NARROWEST) * channels / MOST_CHANNELS
         boxes.append((width, HEIGHT / stride, *_look(layer), getattr(layer, "skip", False)))
-    return [*boxes, (NARROWEST, HEIGHT, COLOURS["ends"], "\n".join(("maps of", "background", *class_names)), False)]
+    maps = "\n".join(textwrap.fill(name.replace("_", " "), 14) for name in ("maps of", "background", *class_names))
+    return [*boxes, (NARROWEST, HEIGHT, COLOURS["ends"], maps, False)]
 
 
 def _look(layer: Layer) -> tuple[str, str]:
