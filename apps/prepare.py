@@ -10,7 +10,7 @@ from statistics import median
 from analysis.target import Target, truth_of
 from data_prep.files import whole_file
 from data_prep.fourier.labeller import FourierFilter, from_fourier
-from data_prep.fourier.lattice import lattice_period
+from data_prep.fourier.lattice import find_lattice
 from data_prep.label_files.legend import Legend
 from data_prep.label_files.reading import read_labels
 from data_prep.labels import (
@@ -46,9 +46,10 @@ def label_frames(source: Source, out: Path) -> Path:
     """Label the source's frames, from a file or by the Fourier method, and write `labels.h5`."""
     with open_movie(source.movie, source.pixel_size_nm, source.dataset) as movie:
         frames = {number: movie.frame(number) for number in source.frames}
-        period = median(lattice_period(frame) for frame in frames.values())
+        lattices = {number: find_lattice(frame) for number, frame in frames.items()}
+        period = median(lattice.period_px for lattice in lattices.values())
         if source.labels is None:
-            labels = {number: from_fourier(frame, source.fourier) for number, frame in frames.items()}
+            labels = {number: from_fourier(frame, source.fourier, lattices[number]) for number, frame in frames.items()}
         else:
             file = read_labels(source.labels, source.legend, movie.pixel_size_nm)
             labels = {number: file.label(number, source.defects, movie.shape, period) for number in frames}

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.labels import HOLE, LabelledFrame
+from data_prep.labels import BACKGROUND, HOLE, LabelledFrame
 
 Region = tuple[slice, slice]  # rows, columns
 # Of `train` and `validation`: for the background and each class the number of `pixels` and `objects`.
 Balance = dict[str, dict[str, dict[str, int]]]
-BACKGROUND = "background"
 PARTS = {"train": "training", "validation": "validation"}
 
 

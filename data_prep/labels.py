@@ -14,6 +14,7 @@ from data_prep.objects import LABEL_RADIUS, Objects, paint
 
 IGNORE = 255
 
+BACKGROUND = "background"  # what is no class
 HOLE = "hole"  # the class of missing crystal; nobody needs to label it, see networks.augment
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool
+from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool, channels_after
 
 ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -64,7 +64,7 @@ class PixelNetwork(nn.Module):
         channels = 1
         for layer in spec.layers:
             layers.append(_module(channels, layer))
-            channels = getattr(layer, "kernels", None) or getattr(layer, "neurons", None) or channels
+            channels = channels_after(layer, channels)
         self.stride = spec.stride
         self.layers = nn.Sequential(*layers)
         self.head = nn.Conv2d(channels, classes * self.stride**2, 1)

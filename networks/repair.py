@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from networks import space
-from networks.space import Convolution, FullyConnected, Layer, Limits, Pool
+from networks.space import Convolution, FullyConnected, Layer, Limits, Pool, channels_after
 
 FAST_WIDTH = 16  # channels that vector units work on at a time
 BYTES_PER_VALUE = 4  # single precision
@@ -71,8 +71,7 @@ def _repair_skips(layers: Sequence[Layer]) -> list[Layer]:
     for layer in layers:
         fits = isinstance(layer, Convolution) and layer.stride == 1 and layer.kernels == channels
         kept.append(replace(layer, skip=False) if isinstance(layer, Convolution) and not fits else layer)
-        if not isinstance(layer, Pool):
-            channels = layer.kernels if isinstance(layer, Convolution) else layer.neurons
+        channels = channels_after(layer, channels)
     return kept
 
 
@@ -84,8 +83,8 @@ def weights(layers: Sequence[Layer]) -> list[float]:
             counts.append(0.0)
             continue
         window = layer.kernel_height * layer.kernel_width if isinstance(layer, Convolution) else 1
-        counts.append(float(channels * _width(layer) * window))
-        channels = _width(layer)
+        entering, channels = channels, channels_after(layer, channels)
+        counts.append(float(entering * channels * window))
     return counts
 
 
@@ -98,7 +97,7 @@ def activations(layers: Sequence[Layer], tile_px: int, batch_size: int) -> list[
     """Bytes that training keeps of each layer's output for the backward pass of a batch of tiles."""
     sizes, channels = [], 1
     for layer, area in zip(layers, _areas(layers), strict=True):
-        channels = channels if isinstance(layer, Pool) else _width(layer)
+        channels = channels_after(layer, channels)
         sizes.append(KEPT_COPIES * BYTES_PER_VALUE * batch_size * channels * tile_px**2 / area)
     return sizes
 
@@ -110,10 +109,6 @@ def _areas(layers: Sequence[Layer]) -> list[int]:
         area *= 1 if isinstance(layer, FullyConnected) else layer.stride**2
         areas.append(area)
     return areas
-
-
-def _width(layer: Convolution | FullyConnected) -> int:
-    return layer.kernels if isinstance(layer, Convolution) else layer.neurons
 
 
 def _narrower(layer: Layer) -> Layer:

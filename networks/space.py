@@ -75,6 +75,13 @@ class FullyConnected:
 Layer = Convolution | Pool | FullyConnected
 
 
+def channels_after(layer: Layer, channels: int) -> int:
+    """How many channels leave a layer that `channels` enter."""
+    if isinstance(layer, Pool):
+        return channels
+    return layer.kernels if isinstance(layer, Convolution) else layer.neurons
+
+
 @dataclass(frozen=True)
 class Training:
     """How a network is trained. `learning_rate` is AdamW's at its highest; SGD takes ten times as much."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from data_prep.errors import InputError
 from data_prep.fourier.filters import FourierSteps, Reference, filter_frame
 from data_prep.fourier.labeller import AUTO_BRIGHTER, AUTO_DARKER, FourierFilter, objects_of
 from data_prep.movie import open_movie
+from workflow.run import refused
 
 DARKER = (3.0, 3.6, AUTO_DARKER, 5.0, 6.0)
 BRIGHTER = (4.0, 5.0, AUTO_BRIGHTER, 8.0, 10.0)
@@ -29,8 +29,7 @@ def label(
     try:
         _label(path, out, frame, reference, pixel_size_nm, dataset)
     except InputError as error:
-        print(f"evostem: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return refused(error)
     return 0
 
 

@@ -35,8 +35,7 @@ def start(
             prepare()
         _run(config, folder, Progress(console))
     except InputError as error:
-        print(f"evostem: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+        return refused(error)
     except KeyboardInterrupt:
         print("\nevostem: stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
@@ -45,6 +44,12 @@ def start(
         print(f"evostem: failed: {first} (details in {folder.log}); the same command tries again", file=sys.stderr)
         return FAILED
     return 0
+
+
+def refused(error: InputError) -> int:
+    """Say in one line what cannot be used; returns the exit status."""
+    print(f"evostem: {' '.join(str(error).split())}", file=sys.stderr)
+    return BAD_INPUT
 
 
 def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:

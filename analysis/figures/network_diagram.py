@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from analysis.figures.style import BLUE, GREEN, GREY, VERMILION, save_figure
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool
+from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool, channels_after
 
 GAP, NARROWEST, WIDEST = 0.5, 0.35, 1.3  # in units of the picture, a box of full resolution is 3 high
 MOST_CHANNELS = 64
@@ -49,7 +49,7 @@ def _boxes(spec: NetworkSpec, class_names: tuple[str, ...]) -> list[tuple[float,
     channels, stride = 1, 1
     for layer in spec.layers:
         stride *= getattr(layer, "stride", 1)
-        channels = getattr(layer, "kernels", None) or getattr(layer, "neurons", None) or channels
+        channels = channels_after(layer, channels)
         width = NARROWEST + (WIDEST - NARROWEST) * channels / MOST_CHANNELS
         boxes.append((width, HEIGHT / stride, *_look(layer), getattr(layer, "skip", False)))
     maps = "\n".join(textwrap.fill(name.replace("_", " "), 14) for name in ("maps of", "background", *class_names))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from data_prep.fourier.filters import FloatFrame, Reference, filter_frame
+from data_prep.fourier.lattice import Lattice
 from data_prep.labels import IGNORE, LabelledFrame, from_objects
 from data_prep.objects import PEAK_DISTANCE, Objects, disk_offsets, find_objects
 
@@ -90,12 +91,13 @@ def fourier_objects(frame: NDArray[np.generic], settings: FourierFilter) -> Obje
     return objects_of(steps.residual, settings, steps.lattice.period_px)
 
 
-def from_fourier(frame: NDArray[np.generic], settings: FourierFilter) -> LabelledFrame:
+def from_fourier(frame: NDArray[np.generic], settings: FourierFilter, lattice: Lattice | None = None) -> LabelledFrame:
     """Labels of one frame (y, x) by the Fourier method, as classes `darker` and `brighter`.
 
-    The frame's border is left unlabelled. Raises InputError if the frame shows no lattice.
+    The lattice is found if it is not given. The frame's border is left unlabelled. Raises InputError if
+    the frame shows no lattice.
     """
-    steps = filter_frame(frame, settings.reference)
+    steps = filter_frame(frame, settings.reference, lattice)
     period = steps.lattice.period_px
     found = objects_of(steps.residual, settings, period)
     dark = steps.residual[tuple(np.round(found.positions).astype(int).T)] < 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from data_prep.labels import BACKGROUND
+
 # Names with a class index or a colour '#rrggbb'.
 Legend = tuple[tuple[str, int | str], ...]
 
-BACKGROUND, UNLABELLED = "background", "unlabelled"  # names that are no class
+UNLABELLED = "unlabelled"  # as `BACKGROUND`, the name of no class
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 HIGHEST_INDEX = 65535
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from data_prep.errors import InputError
 from data_prep.label_files.label_file import MOST_CLASSES
-from data_prep.label_files.legend import BACKGROUND, UNLABELLED, Legend
-from data_prep.labels import IGNORE
+from data_prep.label_files.legend import UNLABELLED, Legend
+from data_prep.labels import BACKGROUND, IGNORE
 
 TRANSPARENT, BLACK, WHITE = -1, 0x000000, 0xFFFFFF
 MOST_COLOURS = 32  # more than anyone draws: the edges were smoothed

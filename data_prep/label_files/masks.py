@@ -13,10 +13,10 @@ from scipy import ndimage
 
 from data_prep.errors import InputError
 from data_prep.formats.stored import open_stored, short
-from data_prep.label_files.legend import BACKGROUND, UNLABELLED, Legend
+from data_prep.label_files.legend import UNLABELLED, Legend
 from data_prep.label_files.mask_values import mask_codes, mask_meanings
 from data_prep.label_files.regions import objects_of_regions
-from data_prep.labels import IGNORE, LabelledFrame
+from data_prep.labels import BACKGROUND, IGNORE, LabelledFrame
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import InputError
-from data_prep.label_files.legend import BACKGROUND
+from data_prep.labels import BACKGROUND
 
 MOST_FRAMES = 2**31
 CLASS_COLUMNS = ("site", "class", "label", "species", "type")
