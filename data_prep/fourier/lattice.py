@@ -142,10 +142,9 @@ def _peaks(spectrum: Spectrum, size: int) -> tuple[FloatArray, FloatArray]:
     rows, columns = np.nonzero(candidates)
     height, width = spectrum.power.shape
     around = np.arange(-2, 3)
-    near = spectrum.power[
-        (rows[:, None, None] + around[None, :, None]) % height,
-        np.abs(columns[:, None, None] + around[None, None, :]).clip(0, width - 1),
-    ]
+    at_y, at_x = rows[:, None, None] + around[None, :, None], columns[:, None, None] + around[None, None, :]
+    # Left of the axis x = 0 lies the other half of the plane, point for point opposite to the stored one.
+    near = spectrum.power[np.where(at_x < 0, -at_y, at_y) % height, np.abs(at_x).clip(0, width - 1)]
     highest = near[:, 2, 2] >= near.max(axis=(1, 2))
     rows, columns, near = rows[highest], columns[highest], near[highest]
     strength = near[:, 2, 2]

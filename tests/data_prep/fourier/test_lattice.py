@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,6 +34,7 @@ def crystal(shape: tuple[int, int], first: Image, second: Image, rng: np.random.
     turn=st.floats(0, 360),
     seed=st.integers(0, 99),
 )
+@example(length=17.0, ratio=1.0, angle=60.0, turn=178.0, seed=1)  # a peak beside the axis of the half plane
 def test_the_lattice_of_any_crystal_is_found(length: float, ratio: float, angle: float, turn: float, seed: int) -> None:
     along = [np.radians(turn), np.radians(turn + angle)]
     first, second = (
