@@ -94,7 +94,7 @@ def collect(folder: Path, targets: tuple[Target, ...], *parts: Path) -> Path:
     return maps
 
 
-def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, workers: int, maps: Path) -> list[Path]:
+def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, maps: Path) -> list[Path]:
     """Draw the run's figures from what its folder holds."""
     import matplotlib as mpl
 
@@ -102,12 +102,13 @@ def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, wor
     from analysis.figures.defect_maps import draw_defect_maps
     from analysis.figures.network_diagram import draw_network
     from analysis.figures.search_history import draw_search_history
-    from analysis.figures.worker_timeline import draw_worker_timeline
+    from analysis.figures.worker_timeline import STAGES, draw_worker_timeline
     from networks.detector import load_detector
     from search.journal import Journal
 
     journal = Journal(folder / "journal.sqlite")
-    evaluations = journal.evaluations()
+    evaluations = list(journal.evaluations())
+    crews = {stage: journal.crew(stage) for stage in STAGES}
     journal.close()
     figures = folder / "figures"
     drawn = []
@@ -124,5 +125,5 @@ def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, wor
         detector = load_detector(folder / "detector.safetensors")
         drawn.append(draw_network(detector.spec, detector.class_names, figures / "network.png"))
     drawn.append(draw_search_history(evaluations, population, figures / "search_history.png"))
-    drawn.append(draw_worker_timeline(evaluations, workers, figures / "worker_timeline.png"))
+    drawn.append(draw_worker_timeline(evaluations, crews, figures / "worker_timeline.png"))
     return drawn

@@ -105,6 +105,47 @@ def kind_of(genes: NDArray[np.integer], slot: int) -> str:
     return str(pick(space.KINDS, int(genes[slot_start(slot)]), LAYER[0][2]))
 
 
+def _meanings(table: Sequence[Any], bits: int) -> NDArray[np.int64]:
+    """For each value (32,) of a gene, a number that is the same for values that pick equal entries."""
+    firsts = [table.index(pick(table, value, bits)) for value in range(2**bits)]
+    return np.array(firsts + [0] * (_MOST_VALUES - len(firsts)))
+
+
+def _meanings_of_slot(kind: str) -> NDArray[np.int64]:
+    """Meanings (gene, value) of the genes of a slot with a kind of layer: 0 for those that it does not read."""
+    tables = {name: (name, table) for name, table, _ in CONVOLUTION} if kind == "convolution" else {}
+    if kind.endswith("_pool"):
+        tables = {field: (field, table) for field, table in POOL_FIELDS.values()}
+    elif kind == "fully_connected":
+        tables = {field: (field, table) for field, table in FULLY_CONNECTED_FIELDS.values()}
+    bits_of = {name: bits for name, _, bits in LAYER}
+    silent = np.zeros(_MOST_VALUES, np.int64)
+    rows = [_meanings(space.KINDS, LAYER[0][2])]
+    rows += [_meanings(tables[name][1], bits_of[name]) if name in tables else silent for name in LAYER_GENES[1:]]
+    return np.array(rows)
+
+
+_MOST_VALUES = int(SIZES.max())
+_HEADER_MEANINGS = np.array([_meanings(table, bits) for _, table, bits in TRAINING])
+_SLOT_MEANINGS = np.array(
+    [_meanings_of_slot(pick(space.KINDS, value, LAYER[0][2])) for value in range(2 ** LAYER[0][2])]
+)
+_HEADER_GENES, _SLOT_GENES = np.arange(HEADER), np.arange(SLOT)
+
+
+def meanings(genes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """What the values of genes (n,) say, (n, value): equal numbers pick the same. Rows that are not read are all 0."""
+    kinds = genes[HEADER::SLOT]
+    return np.concatenate([_HEADER_MEANINGS, _SLOT_MEANINGS[kinds].reshape(-1, _MOST_VALUES)])
+
+
+def expressed(genes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Genes (n,) with what makes no difference taken out: two genomes with equal results are the same network."""
+    slots = genes[HEADER:].reshape(space.SLOTS, SLOT)
+    layers = _SLOT_MEANINGS[slots[:, :1], _SLOT_GENES, slots]
+    return np.concatenate([_HEADER_MEANINGS[_HEADER_GENES, genes[:HEADER]], layers.ravel()])
+
+
 def numeric_genes(genes: NDArray[np.integer]) -> list[int]:
     """Numbers of the genes that may vary while the topology (kinds and their order) stays.
 

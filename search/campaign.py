@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import json
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from search.evaluation import Evaluation, Evaluator, Request, Status
+from search.budget import Budget, Tally
+from search.evaluation import Evaluation, Evaluator, Request, Status, WorkerLostError
 from search.journal import Journal
+from search.utilisation import running_seconds
 
-QUEUE_AHEAD = 1  # networks waiting, so that no worker waits for the driver
-STOPPED_S = 10.0  # workers all idle for so long: the run was not going on
+AHEAD, AHEAD_SHARE = 1, 0.05  # networks that wait, and more of them beside many workers: no worker waits for the driver
 HOPELESS = 20  # failures in a row from the start: the fault is not in the networks
+LOSSES = 2  # workers that a network may take along before it is given up
+POLL_S = 0.5  # how often to look up from waiting for results
 
 
 class Strategy(Protocol):
@@ -23,72 +31,206 @@ class Strategy(Protocol):
         """The next request, numbered `index`."""
 
     def tell(self, evaluation: Evaluation) -> None:
-        """Take in a result."""
+        """Take in a result, new or from the journal."""
 
 
 class CampaignError(RuntimeError):
     """Nearly everything failed; the message gives the last reason."""
 
 
+@dataclass(frozen=True)
+class Crew:
+    """The workers: how many there are now, and how long one may be silent over a network in s."""
+
+    workers: Callable[[], int]
+    patience_s: float = math.inf
+
+
 def run_campaign(
     strategy: Strategy,
     evaluator: Evaluator,
     journal: Journal,
-    budget: int,
-    workers: int,
+    budget: Budget,
+    crew: Crew,
     on_result: Callable[[Evaluation], None],
-) -> None:
-    """Evaluate until `budget` evaluations of the strategy's stage are completed and recorded.
+    stopping: Callable[[], bool] = lambda: False,
+) -> str:
+    """Evaluate until the budget of the strategy's stage is used up; returns why it ended.
 
-    A finished network is replaced at once; there is no barrier. Each result is on disk before it
-    is told. What the journal holds already counts and is not told again: the caller has replayed it.
-    Raises CampaignError when the first `HOPELESS` all failed.
+    What the journal holds of the stage is told first. A finished network is replaced at once; there is no barrier.
+    Each result is on disk before it is told. A network whose worker was lost is tried once more, in this life or
+    a later one, then recorded as lost. Once `stopping` says so nothing more is submitted, and what runs is
+    finished; then "" is returned, as the campaign is to go on another time.
+
+    Raises CampaignError when the first `HOPELESS` results since the driver's start are all failures.
     """
-    recorded = journal.evaluations(strategy.stage)
-    completed = len(recorded)
-    any_good = any(evaluation.status is Status.OK for evaluation in recorded)
-    index = journal.next_index()
-    running: dict[Future[Evaluation], Request] = {}
-    while completed < budget:
-        while len(running) < workers + QUEUE_AHEAD and completed + len(running) < budget:
-            request = strategy.ask(index)
-            running[evaluator(request)] = request
-            index += 1
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        results = [_result(future, running.pop(future)) for future in sorted(done, key=lambda f: running[f].index)]
-        journal.append(results)
+    return _Campaign(strategy, evaluator, journal, budget, crew, on_result).run(stopping)
+
+
+@dataclass
+class _Running:
+    """A network that was submitted: when, and what will give its result."""
+
+    request: Request
+    submitted: float
+    future: Future[Evaluation]
+
+
+class _Campaign:
+    """The state of the loop: what is under way, and what came back."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        evaluator: Evaluator,
+        journal: Journal,
+        budget: Budget,
+        crew: Crew,
+        on_result: Callable[[Evaluation], None],
+    ) -> None:
+        self.strategy, self.evaluator, self.journal = strategy, evaluator, journal
+        self.crew, self.on_result = crew, on_result
+        self.tally = Tally(budget)
+        self.index = journal.next_index()
+        self.losses = journal.losses()
+        self.running: dict[int, _Running] = {}
+        self.back: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
+        self.workers = 0
+        self.looked = 0.0  # for overdue networks
+        self.failures = 0  # in a row from the start; -1 once something went well
+
+    def run(self, stopping: Callable[[], bool]) -> str:
+        before = self._replay()
+        started = time.time()
+        try:
+            while True:
+                ended = self.tally.ended(before + time.time() - started)
+                if not ended and not stopping():
+                    self._fill()
+                if not self.running:
+                    return ended
+                self._take(self._arrived())
+                self._take(self._overdue())
+        finally:
+            self._note_crew(0)
+
+    def _replay(self) -> float:
+        """Tell what the journal holds; returns for how many seconds the stage has been run before."""
+        stage, latest = self.strategy.stage, 0.0
+        for evaluation in self.journal.evaluations(stage):
+            self.tally.add(evaluation)
+            self.strategy.tell(evaluation)
+            latest = max(latest, evaluation.ended)
+        crew = self.journal.crew(stage)
+        if crew and crew[-1][1]:  # the last driver was killed: its crew worked at least so long
+            self.journal.note_crew(stage, max(latest, crew[-1][0]), 0)
+        return running_seconds(crew, latest)
+
+    def _fill(self) -> None:
+        """Submit until every worker has a network and some wait."""
+        self._note_crew(self.crew.workers())
+        room = self.workers + AHEAD + int(AHEAD_SHARE * self.workers)
+        while len(self.running) < min(room, self.tally.budget.evaluations - self.tally.completed):
+            self._submit(self.strategy.ask(self.index))
+            self.index += 1
+
+    def _note_crew(self, workers: int) -> None:
+        if workers != self.workers:
+            self.journal.note_crew(self.strategy.stage, time.time(), workers)
+            if self.workers == 0:  # nobody was there who could have worked on them
+                for running in self.running.values():
+                    running.submitted = time.monotonic()
+            self.workers = workers
+
+    def _submit(self, request: Request) -> None:
+        try:
+            future = self.evaluator(request)
+        except Exception as error:
+            future = Future()
+            future.set_exception(error)
+        self.running[request.index] = _Running(request, time.monotonic(), future)
+        future.add_done_callback(lambda done: self.back.put((request.index, done)))
+
+    def _arrived(self) -> list[Evaluation]:
+        """Results that are back, after waiting a moment for the first; fewer if networks are to be tried again."""
+        results = []
+        try:
+            index, future = self.back.get(timeout=POLL_S)
+            while True:
+                running = self.running.get(index)
+                if running is not None and running.future is future:  # else it was given up, and comes too late
+                    result = self._result(running)
+                    if result is not None:
+                        results.append(result)
+                index, future = self.back.get_nowait()
+        except Empty:
+            return results
+
+    def _result(self, running: _Running) -> Evaluation | None:
+        """The record of a network that is back; None if its worker was lost and it is tried again."""
+        request = running.request
+        error = running.future.exception()
+        if isinstance(error, (WorkerLostError, BrokenExecutor)):
+            self.losses[request.genome] += 1
+            self.journal.note_loss(request, str(error))
+            if self.losses[request.genome] < LOSSES:
+                self._submit(request)
+                return None
+        if error is None:
+            return _checked(running.future.result(), request)
+        return Evaluation(request, _status_of(error), f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
+
+    def _overdue(self) -> list[Evaluation]:
+        """Records of networks that nothing was heard of for too long."""
+        limit, now = self.crew.patience_s, time.monotonic()
+        if self.workers == 0 or now - self.looked < POLL_S:
+            return []
+        self.looked = now
+        late = [running.request for running in self.running.values() if now - running.submitted > limit]
+        return [Evaluation(request, Status.TIMED_OUT, f"nothing heard for {limit:g} s") for request in late]
+
+    def _take(self, results: list[Evaluation]) -> None:
+        """Record results, then tell them."""
+        if not results:
+            return
+        self.journal.append(results)
         for evaluation in results:
-            strategy.tell(evaluation)
-            on_result(evaluation)
-            completed += 1
-            any_good |= evaluation.status is Status.OK
-        if completed >= HOPELESS and not any_good:
+            del self.running[evaluation.request.index]
+            self.tally.add(evaluation)
+            self.strategy.tell(evaluation)
+            if evaluation.status is Status.OK:
+                self.failures = -1
+            elif self.failures >= 0:
+                self.failures += 1
+            self.on_result(evaluation)
+        if self.failures >= HOPELESS:
             last = results[-1]
-            raise CampaignError(f"the first {completed} networks all failed; the last: {last.status}, {last.reason}")
+            raise CampaignError(
+                f"the first {self.failures} networks all failed; the last: {last.status}, {last.reason}"
+            )
 
 
-def _result(future: Future[Evaluation], request: Request) -> Evaluation:
-    """The record of a future, also where a worker was lost with it."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    return Evaluation(request, Status.LOST, f"{type(error).__name__}: {error}"[:300])
+def _status_of(error: BaseException) -> Status:
+    """What an exception says of an evaluation."""
+    if isinstance(error, (WorkerLostError, BrokenExecutor)):
+        return Status.LOST
+    if isinstance(error, MemoryError):
+        return Status.OUT_OF_MEMORY
+    return Status.TIMED_OUT if isinstance(error, TimeoutError) else Status.CRASHED
 
 
-def utilisation(evaluations: Sequence[Evaluation], workers: int) -> float:
-    """Worker-seconds inside evaluations beside those available, from the first start to the last end.
-
-    Stretches of more than `STOPPED_S` in which no worker at all was busy do not count: there the
-    run was interrupted.
-    """
-    timed = sorted((e for e in evaluations if e.ended > e.started), key=lambda e: e.started)
-    if not timed:
-        return 0.0
-    busy = sum(e.ended - e.started for e in timed)
-    available, latest = 0.0, timed[0].started
-    for e in timed:
-        gap = e.started - latest
-        available += 0.0 if gap > STOPPED_S else max(gap, 0.0)
-        available += max(e.ended - max(latest, e.started), 0.0)
-        latest = max(latest, e.ended)
-    return busy / (available * workers)
+def _checked(result: object, request: Request) -> Evaluation:
+    """An evaluator's answer as a record that can be kept, whatever it is."""
+    if not isinstance(result, Evaluation) or result.request != request or not isinstance(result.status, Status):
+        return Evaluation(
+            request, Status.CRASHED, f"the evaluator returned no record of this network: {result!r}"[:300]
+        )
+    try:
+        if not math.isfinite(result.fitness):
+            return replace(result, status=Status.DIVERGED, reason=f"fitness {result.fitness}", fitness=0.0, scores={})
+        json.dumps(result.to_plain(), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return Evaluation(
+            request, Status.CRASHED, f"the evaluator returned a record that cannot be kept: {error}"[:300]
+        )
+    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -26,7 +26,8 @@ class Status(StrEnum):
 class Request:
     """One network to be evaluated.
 
-    `index` counts the evaluations of a run, over all stages; `parents` are indices too.
+    `index` counts the evaluations of a run, over all stages; `parents` are indices too. `origin` names the
+    operators that made it, joined by "+"; `to_beat` is the fitness of its better parent.
     """
 
     index: int
@@ -36,6 +37,12 @@ class Request:
     seed: int
     parents: tuple[int, ...] = ()
     origin: str = ""
+    to_beat: float = 0.0
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """Names of the operators that made the genome."""
+        return tuple(self.origin.split("+"))
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,9 @@ class Evaluation:
 
     def to_plain(self) -> dict[str, Any]:
         """As plain data that any process can read."""
-        plain = asdict(self)
-        plain["request"]["genome"] = self.request.genome.hex()
-        plain["status"] = self.status.value
-        return plain
+        # Not dataclasses.asdict: it copies deeply, and takes as long as the rest of a search's step.
+        request = {**vars(self.request), "genome": self.request.genome.hex()}
+        return {**vars(self), "request": request, "status": self.status.value}
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> Evaluation:
@@ -79,6 +85,10 @@ class Evaluation:
         request["parents"] = tuple(request["parents"])
         rest = {name: value for name, value in plain.items() if name not in ("request", "status")}
         return Evaluation(Request(**request), Status(plain["status"]), **rest)
+
+
+class WorkerLostError(RuntimeError):
+    """A worker went away with the network that it worked on; the message says how it was noticed."""
 
 
 # Takes a request, gives at once a future of its record. Parsl, threads and simulations are some.

@@ -7,64 +7,90 @@ generation is a count, as many births as the population has members.
 
 from __future__ import annotations
 
-import heapq
+import numpy as np
 
+from networks.genes import pack, unpack
 from networks.genome import encode
 from networks.space import sample
-from search.evaluation import Evaluation, Request, rng_of, training_seed
-from search.operators import crossover, mutate, tournament
+from search.evaluation import Evaluation, Request, Status, rng_of, training_seed
+from search.operators import CROSSOVERS, MUTATIONS, Genes
+from search.operators.tournament import tournament
+from search.population import Member, Population
+from search.rates import Rates
+from search.seen import Seen
 
 STAGE = "evolution"
 TOURNAMENT = 3
-MUTATION_RATE = 0.08
-CROSSOVER_SHARE = 0.8
-ATTEMPTS = 50  # to find a genome that was not tried yet
+PRIOR = "prior"  # origin of what has no parents
+COPY = "copy"  # no crossover, or no mutation
+ATTEMPTS = 50  # to find a network that was not tried yet
 
 
 class Evolution:
-    """The population is the `size` best distinct networks told so far."""
+    """The population is the `size` best distinct networks told so far, or of the last `lifetime`."""
 
     stage = STAGE
 
-    def __init__(self, size: int, seed: int) -> None:
-        self.size = size
+    def __init__(self, size: int, seed: int, lifetime: int | None = None) -> None:
         self.seed = seed
-        self._population: list[tuple[float, int, bytes]] = []
-        self._seen: set[bytes] = set()
+        self.population = Population(size, lifetime)
+        self.crossovers = Rates({COPY: 0.2, **dict.fromkeys(CROSSOVERS, 0.2)})
+        self.mutations = Rates({COPY: 0.1, **dict.fromkeys(MUTATIONS, 0.1), "change_genes": 0.4})
+        self._seen = Seen()
         self._told = 0
 
     def ask(self, index: int) -> Request:
         """The next network to evaluate; `index` is its number in the run.
 
-        Until as many results are back as the population has members, networks come from the
+        Until as many have been evaluated well as the population has members, networks come from the
         prior, so that no worker waits for parents.
         """
         rng = rng_of(self.seed, index)
-        parents: tuple[int, ...] = ()
-        genome, origin = b"", ""
         for _ in range(ATTEMPTS):
-            if len(self._population) < self.size:
-                genome, origin = encode(sample(rng)), "prior"
+            parents: tuple[Member, ...] = ()
+            if not self.population.full:
+                genome, origin = encode(sample(rng)), PRIOR
+                genes = unpack(genome)
             else:
-                fitness = [member[0] for member in self._population]
-                first, second = (self._population[tournament(fitness, TOURNAMENT, rng)] for _ in range(2))
-                crossed = rng.random() < CROSSOVER_SHARE and first[2] != second[2]
-                parents = (-first[1], -second[1]) if crossed else (-first[1],)
-                genome = mutate(crossover(first[2], second[2], rng) if crossed else first[2], MUTATION_RATE, rng)
-                origin = "crossover" if crossed else "mutation"
-            if genome not in self._seen:
+                parents, genes, origin = self._child(rng)
+                genome = pack(genes)
+            if self._seen.add(genes):
                 break
-        self._seen.add(genome)
-        generation = self._told // self.size
-        return Request(index, STAGE, generation, genome, training_seed(self.seed, index), parents, origin)
+        return Request(
+            index,
+            STAGE,
+            self._told // self.population.size,
+            genome,
+            training_seed(self.seed, index),
+            tuple(parent.index for parent in parents),
+            origin,
+            max((parent.fitness for parent in parents), default=0.0),
+        )
 
     def tell(self, evaluation: Evaluation) -> None:
-        """Take in a result, also one from the journal."""
+        """Take in a result, also one from the journal. What failed is no parent."""
+        request = evaluation.request
         self._told += 1
-        self._seen.add(evaluation.request.genome)
-        # The index breaks ties: of equals the older stays.
-        member = (evaluation.fitness, -evaluation.request.index, evaluation.request.genome)
-        if len(self._population) < self.size:
-            heapq.heappush(self._population, member)
-        else:
-            heapq.heappushpop(self._population, member)
+        self._seen.add(unpack(request.genome))
+        good = evaluation.status is Status.OK
+        if request.parents:
+            paid = good and evaluation.fitness > request.to_beat
+            for rates in (self.crossovers, self.mutations):
+                rates.credit(next((name for name in request.made_by if name in rates.names), COPY), paid=paid)
+        if good:
+            self.population.add(Member(evaluation.fitness, -request.index, request.genome))
+
+    def _child(self, rng: np.random.Generator) -> tuple[tuple[Member, ...], Genes, str]:
+        """Parents, genes and origin of a child of the population."""
+        members = self.population.members
+        fitness = [member.fitness for member in members]
+        first, second = (members[tournament(fitness, TOURNAMENT, rng)] for _ in range(2))
+        crossover = self.crossovers.choose(rng) if first is not second else COPY
+        mutation = self.mutations.choose(rng)
+        genes = unpack(first.genome)
+        if crossover != COPY:
+            genes = CROSSOVERS[crossover](genes, unpack(second.genome), rng)
+        if mutation != COPY:
+            genes = MUTATIONS[mutation](genes, rng)
+        parents = (first, second) if crossover != COPY else (first,)
+        return parents, genes, "+".join(name for name in (crossover, mutation) if name != COPY)

@@ -25,11 +25,13 @@ from data_prep.staging import unstage
 from data_prep.tiles import load_balance
 from networks.genome import decode
 from networks.space import Limits
-from search.campaign import Strategy, run_campaign, utilisation
+from search.budget import Budget
+from search.campaign import Crew, Strategy, run_campaign
 from search.evaluation import Evaluator, Status
 from search.evolution import Evolution
 from search.hyperparameters import SvmTuning
 from search.journal import Journal
+from search.utilisation import Utilisation
 from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
@@ -38,6 +40,8 @@ from workflow.run_folder import RunFolder
 FRAMES_PER_PART = 4
 # An evaluation is given up when it takes this many times its cap on training, and a bit to begin.
 LIMIT_FACTOR, START_S = 4.0, 60.0
+
+PATIENCE = 3.0  # times that limit: so long may nothing be heard of a network, which may have to wait for its worker
 
 Pending = Path | Future[dict[str, Any]]
 
@@ -113,17 +117,17 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         iterations=config.search.iterations,
         seconds=config.search.seconds,
         fitness=config.search.fitness,
-        limit_s=LIMIT_FACTOR * config.search.seconds + START_S,
+        limit_s=_limit_s(config),
     )
     evaluator = run.engine.evaluator(settings)
     with closing(Journal(run.folder.journal)) as journal:
         evolution = Evolution(config.search.population, config.seed)
-        _campaign(run, "evolution", evolution, config.search.evaluations, evaluator, journal)
-        best = max(journal.evaluations(evolution.stage), key=lambda e: e.fitness)
+        _campaign(run, "evolution", evolution, Budget(config.search.evaluations), evaluator, journal)
+        best = journal.best(1, evolution.stage)[0]
         tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
-        _campaign(run, "SVM tuning", tuning, config.tuning.evaluations, evaluator, journal)
+        _campaign(run, "SVM tuning", tuning, Budget(config.tuning.evaluations), evaluator, journal)
         _repeat_warnings(run, journal)
-        ranked = sorted(journal.evaluations(), key=lambda e: -e.fitness)[: config.training.finalists]
+        ranked = journal.best(config.training.finalists)
     run.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
     return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]
 
@@ -166,7 +170,7 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
             part = folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5"
             parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
-    figures = run.engine.submit(draw_figures, folder.path, run.targets, run.config.search.population, run.workers, maps)
+    figures = run.engine.submit(draw_figures, folder.path, run.targets, run.config.search.population, maps)
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
         drawn: list[Path] = value_of(figures)
     for temporary in (folder.parts, folder.finalists):
@@ -183,27 +187,34 @@ def _chunks(targets: tuple[Target, ...]) -> list[Target]:
     ]
 
 
-def _campaign(run: Run, name: str, strategy: Strategy, budget: int, evaluator: Evaluator, journal: Journal) -> None:
+def _campaign(run: Run, name: str, strategy: Strategy, budget: Budget, evaluator: Evaluator, journal: Journal) -> None:
     """One campaign, going on from what the journal holds of it."""
-    before = journal.evaluations(strategy.stage)
-    for evaluation in before:
-        strategy.tell(evaluation)
-    with run.progress.campaign(name, budget, run.workers, before) as view:
-        run_campaign(strategy, evaluator, journal, budget, run.workers, view.result)
+    crew = Crew(lambda: run.workers, patience_s=_limit_s(run.config) * PATIENCE)
+    with run.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view:
+        run_campaign(strategy, evaluator, journal, budget, crew, view.result)
+
+
+def _limit_s(config: RunConfig) -> float:
+    """Seconds after which an evaluation is given up."""
+    return LIMIT_FACTOR * config.search.seconds + START_S
 
 
 def _summarise(run: Run, figures: list[Path]) -> None:
     """Write the summary: its presence says that the run is finished."""
     with closing(Journal(run.folder.journal)) as journal:
-        evaluations = journal.evaluations()
-        of_search = journal.evaluations(Evolution.stage)
+        evaluations = list(journal.evaluations())
+        of_search = journal.count(Evolution.stage)
+        busy = Utilisation()
+        for evaluation in journal.evaluations(Evolution.stage):
+            busy.add(evaluation)
+        utilisation = busy.share(journal.crew(Evolution.stage))
     found = [(r.error, 0 if r.network is None else len(r.network.objects)) for r in load_results(run.folder.maps)]
     summary = {
-        "evaluations": {"evolution": len(of_search), "tuning": len(evaluations) - len(of_search)},
+        "evaluations": {"evolution": of_search, "tuning": len(evaluations) - of_search},
         "failed": sum(e.status is not Status.OK for e in evaluations),
         "best_validation_error": 1 - max(e.fitness for e in evaluations),
         "workers": run.workers,
-        "worker_utilisation": utilisation(of_search, run.workers),
+        "worker_utilisation": utilisation,
         "training_flops": sum(e.flops_per_iteration * e.iterations for e in evaluations),
         "figures": [figure.name for figure in figures],
         "frames": len(found),

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from search.campaign import utilisation
 from search.evaluation import Evaluation, Status
+from search.utilisation import Utilisation
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from analysis.summary import Row
+    from search.journal import Journal
 
 log = logging.getLogger("evostem")
 PLAIN_EVERY_S = 15.0  # between lines where there is no terminal to redraw
@@ -44,9 +45,9 @@ class Progress:
             yield
 
     @contextmanager
-    def campaign(self, name: str, budget: int, workers: int, before: Sequence[Evaluation]) -> Iterator[CampaignView]:
-        """Follow a campaign of `budget` evaluations, of which those in `before` are done."""
-        view = CampaignView(name, budget, workers, before)
+    def campaign(self, name: str, stage: str, budget: int, journal: Journal) -> Iterator[CampaignView]:
+        """Follow a campaign of up to `budget` evaluations; what the journal holds of its stage is done."""
+        view = CampaignView(name, stage, budget, journal)
         if not self.console.is_terminal:
             view.show = self._plain()
             yield view
@@ -104,17 +105,19 @@ class Progress:
 class CampaignView:
     """Networks per minute, best so far, time left, utilisation."""
 
-    def __init__(self, name: str, budget: int, workers: int, before: Sequence[Evaluation]) -> None:
-        self.name, self.budget, self.workers = name, budget, workers
-        self.evaluations = list(before)
-        self.new = 0
+    def __init__(self, name: str, stage: str, budget: int, journal: Journal) -> None:
+        self.name, self.stage, self.budget, self.journal = name, stage, budget, journal
+        self.done, self.failed, self.best = 0, 0, 0.0
+        self.time = Utilisation()
+        for evaluation in journal.evaluations(stage):
+            self._count(evaluation)
+        self.before = self.done
         self.started = time.monotonic()
         self.show: Callable[[str], None] = log.debug
 
     def result(self, evaluation: Evaluation) -> None:
         """Take in one more evaluation."""
-        self.evaluations.append(evaluation)
-        self.new += 1
+        self._count(evaluation)
         if evaluation.status is not Status.OK:
             log.warning("network %d: %s, %s", evaluation.request.index, evaluation.status, evaluation.reason)
         log.info(
@@ -122,20 +125,23 @@ class CampaignView:
         )
         self.show(self.line())
 
+    def _count(self, evaluation: Evaluation) -> None:
+        self.done += 1
+        self.failed += evaluation.status is not Status.OK
+        self.best = max(self.best, evaluation.fitness)
+        self.time.add(evaluation)
+
     def line(self) -> str:
         """One line on how it stands."""
-        done = len(self.evaluations)
-        parts = [f"{self.name}: {done} of {self.budget} networks"]
-        if self.evaluations:
-            parts.append(f"best error {1 - max(e.fitness for e in self.evaluations):.3f}")
-        minutes = (time.monotonic() - self.started) / 60
-        if self.new:
-            rate = self.new / minutes
+        parts = [f"{self.name}: {self.done} of {self.budget} networks"]
+        if self.done:
+            parts.append(f"best error {1 - self.best:.3f}")
+        if self.done > self.before:
+            rate = (self.done - self.before) / (time.monotonic() - self.started) * 60
             parts.append(f"{rate:.0f}/min")
-            parts.append(f"{100 * utilisation(self.evaluations, self.workers):.0f} % busy")
-            if done < self.budget:
-                parts.append(f"{(self.budget - done) / rate * 60:.0f} s left")
-        failed = sum(e.status is not Status.OK for e in self.evaluations)
-        if failed:
-            parts.append(f"{failed} failed")
+            parts.append(f"{100 * self.time.share(self.journal.crew(self.stage)):.0f} % busy")
+            if self.done < self.budget:
+                parts.append(f"{(self.budget - self.done) / rate * 60:.0f} s left")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
         return ", ".join(parts)

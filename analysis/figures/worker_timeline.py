@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.figures.style import BLUE, GREY, VERMILION, save_figure
-from search.campaign import utilisation
 from search.evaluation import Evaluation, Status
+from search.utilisation import Utilisation
 
 STAGES = {"evolution": BLUE, "tuning": VERMILION}
 
 
-def draw_worker_timeline(evaluations: Sequence[Evaluation], workers: int, path: Path) -> Path:
-    """Draw a bar per evaluation, from the workers' own clocks, in the colour of its stage."""
+def draw_worker_timeline(
+    evaluations: Sequence[Evaluation], crews: Mapping[str, Sequence[tuple[float, int]]], path: Path
+) -> Path:
+    """Draw a bar per evaluation, from the workers' own clocks, in the colour of its stage.
+
+    `crews` has since when there were how many workers for each stage, see `Journal.crew`.
+    """
     from matplotlib import pyplot as plt
     from matplotlib.patches import Patch
 
@@ -31,10 +36,13 @@ def draw_worker_timeline(evaluations: Sequence[Evaluation], workers: int, path: 
     axes.set_xlabel("seconds since the first evaluation")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
-    shares = [
-        f"{stage} {100 * utilisation([e for e in timed if e.request.stage == stage], workers):.0f} %"
-        for stage in STAGES
-    ]
+    shares = []
+    for stage in STAGES:
+        busy = Utilisation()
+        for e in timed:
+            if e.request.stage == stage:
+                busy.add(e)
+        shares.append(f"{stage} {100 * busy.share(crews.get(stage, ())):.0f} %")
     axes.set_title(f"{len(timed)} evaluations; workers busy: {', '.join(shares)}", fontsize=10.5)
     patches = [Patch(color=colour, label=stage) for stage, colour in (*STAGES.items(), ("failed", GREY))]
     figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)

@@ -51,6 +51,6 @@ def test_the_pictures_of_a_search_can_be_drawn_at_any_length(count, tmp_path):
     ]
     for path in (
         draw_search_history(evaluations, 3, tmp_path / "a.png"),
-        draw_worker_timeline(evaluations, 2, tmp_path / "b.png"),
+        draw_worker_timeline(evaluations, {"evolution": [(0.0, 2)], "tuning": [(0.0, 2)]}, tmp_path / "b.png"),
     ):
         assert path.read_bytes().startswith(b"\x89PNG")

@@ -9,10 +9,12 @@ from contextlib import closing
 import pytest
 
 from networks.genome import LENGTH
-from search.campaign import CampaignError, run_campaign, utilisation
-from search.evaluation import Evaluation, Request, Status
+from search.budget import Budget
+from search.campaign import CampaignError, Crew, run_campaign
+from search.evaluation import Evaluation, Request, Status, WorkerLostError
 from search.evolution import Evolution
 from search.journal import Journal
+from search.utilisation import Utilisation
 
 
 def record(request, fitness=0.5, status=Status.OK, started=0.0, ended=0.0):
@@ -42,8 +44,8 @@ def test_the_budget_is_met_exactly_whatever_the_order_of_arrival(path):
 
             return pool.submit(work)
 
-        run_campaign(Evolution(5, seed=1), evaluator, journal, 33, 4, ignore)
-        evaluations = journal.evaluations()
+        run_campaign(Evolution(5, seed=1), evaluator, journal, Budget(33), Crew(lambda: 4), ignore)
+        evaluations = list(journal.evaluations())
     assert len(evaluations) == 33
     assert len({e.request.genome for e in evaluations}) == 33
     assert sorted(e.request.index for e in evaluations) == list(range(33))
@@ -67,7 +69,7 @@ def test_a_finished_network_is_replaced_at_once_while_others_run_on(path):
             if seen["all"] == 19:
                 slow.set()
 
-        run_campaign(Evolution(4, seed=1), evaluator, journal, 20, 2, count)
+        run_campaign(Evolution(4, seed=1), evaluator, journal, Budget(20), Crew(lambda: 2), count)
         order = [e.request.index for e in journal.evaluations()]
     assert order[-1] == 0
     assert len(order) == 20
@@ -94,8 +96,8 @@ def test_workers_never_wait_for_the_driver_and_never_get_more_than_the_budget(pa
         return future
 
     with closing(Journal(path)) as journal:
-        run_campaign(Evolution(4, seed=1), evaluator, journal, 10, 3, ignore)
-        assert len(journal.evaluations()) == 10
+        run_campaign(Evolution(4, seed=1), evaluator, journal, Budget(10), Crew(lambda: 3), ignore)
+        assert journal.count() == 10
     assert max(most) == 4  # three workers and one network ahead
 
 
@@ -119,14 +121,12 @@ def test_a_killed_driver_goes_on_and_repeats_nothing(path, deaths):
 
         with closing(Journal(path)) as journal:
             strategy = Evolution(4, seed=2)
-            for evaluation in journal.evaluations(strategy.stage):
-                strategy.tell(evaluation)
             try:
-                run_campaign(strategy, evaluator, journal, 30, 2, die)
+                run_campaign(strategy, evaluator, journal, Budget(30), Crew(lambda: 2), die)
             except Killed:
                 continue
     with closing(Journal(path)) as journal:
-        evaluations = journal.evaluations()
+        evaluations = list(journal.evaluations())
     assert len(evaluations) == 30
     assert len({e.request.index for e in evaluations}) == 30
     assert len({e.request.genome for e in evaluations}) == 30
@@ -138,13 +138,13 @@ def test_a_lost_worker_is_a_record(path):
     def evaluator(request):
         future = Future()
         if request.index % 5 == 2:
-            future.set_exception(RuntimeError("worker went away"))
+            future.set_exception(WorkerLostError("worker went away"))
         else:
             future.set_result(record(request))
         return future
 
     with closing(Journal(path)) as journal:
-        run_campaign(Evolution(4, seed=1), evaluator, journal, 20, 2, ignore)
+        run_campaign(Evolution(4, seed=1), evaluator, journal, Budget(20), Crew(lambda: 2), ignore)
         lost = [e for e in journal.evaluations() if e.status is Status.LOST]
     assert len(lost) == 4
     assert all("worker went away" in e.reason and e.fitness == 0 for e in lost)
@@ -158,8 +158,8 @@ def test_it_stops_when_everything_fails_from_the_start(path):
 
     with closing(Journal(path)) as journal:
         with pytest.raises(CampaignError, match="no such device"):
-            run_campaign(Evolution(4, seed=1), evaluator, journal, 500, 2, ignore)
-        assert 20 <= len(journal.evaluations()) < 30
+            run_campaign(Evolution(4, seed=1), evaluator, journal, Budget(500), Crew(lambda: 2), ignore)
+        assert 20 <= journal.count() < 30
 
 
 def test_records_come_back_from_the_journal_unchanged(path):
@@ -171,8 +171,8 @@ def test_records_come_back_from_the_journal_unchanged(path):
     with closing(Journal(path)) as journal:
         journal.append([evaluation])
     with closing(Journal(path)) as journal:
-        assert journal.evaluations() == [evaluation]
-        assert journal.evaluations("tuning") == []
+        assert list(journal.evaluations()) == [evaluation]
+        assert list(journal.evaluations("tuning")) == []
         assert journal.next_index() == 8
 
 
@@ -180,9 +180,19 @@ def bar(start, end):
     return record(Request(0, "evolution", 0, b"", 0), started=start, ended=end)
 
 
+def utilisation(bars, crew):
+    fold = Utilisation()
+    for evaluation in bars:
+        fold.add(evaluation)
+    return fold.share(crew)
+
+
 def test_utilisation_of_hand_made_timelines():
-    assert utilisation([], 2) == 0
-    assert utilisation([bar(0, 10), bar(0, 10)], 2) == pytest.approx(1)
-    assert utilisation([bar(0, 10), bar(0, 5)], 2) == pytest.approx(0.75)
-    assert utilisation([bar(0, 4), bar(6, 10)], 1) == pytest.approx(0.8)  # a pause of 2 s counts
-    assert utilisation([bar(0, 4), bar(104, 110)], 1) == pytest.approx(1)  # a stopped run does not
+    assert utilisation([], []) == 0
+    assert utilisation([bar(0, 10), bar(0, 10)], [(0, 2), (10, 0)]) == pytest.approx(1)
+    assert utilisation([bar(0, 10), bar(0, 5)], [(0, 2), (10, 0)]) == pytest.approx(0.75)
+    assert utilisation([bar(0, 4), bar(6, 10)], [(0, 1)]) == pytest.approx(0.8)  # a pause counts
+    assert utilisation([bar(0, 4), bar(104, 110)], [(0, 1), (4, 0), (104, 1)]) == pytest.approx(
+        1
+    )  # a stopped run does not
+    assert utilisation([bar(0, 10), bar(5, 10)], [(0, 1), (5, 2)]) == pytest.approx(1)  # a worker that came later

@@ -1,0 +1,74 @@
+"""Evolution beside random search, and beside itself with each of its options, on real tiles.
+
+    python -m benchmarks.search_strategies runs/NAME/tiles.h5 --out FOLDER
+
+Each row of the table is a strategy, run with several seeds, all with the same number of evaluations on the
+same number of worker processes. Journals stay in the folder; given again, the command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+from apps.evaluate import EvaluationSettings, evaluate
+from data_prep.staging import file_hash
+from search.budget import Budget
+from search.campaign import Crew, run_campaign
+from search.evaluation import Evaluation, Request
+from search.evolution import Evolution
+from search.journal import Journal
+
+POPULATION = 24
+# Random search is an evolution whose population is never full: all networks come from the prior.
+STRATEGIES: dict[str, Callable[[int], Evolution]] = {
+    "random": lambda seed: Evolution(1_000_000, seed),
+    "evolution": lambda seed: Evolution(POPULATION, seed),
+}
+
+
+def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluations: int, workers: int) -> None:
+    """Run one campaign, or go on with it, on fresh worker processes."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, closing(Journal(path)) as journal:
+
+        def evaluator(request: Request) -> Future[Evaluation]:
+            record: Future[Evaluation] = Future()
+            pool.submit(evaluate, request, settings).add_done_callback(
+                lambda done: record.set_result(Evaluation.from_plain(done.result()))
+            )
+            return record
+
+        def show(_evaluation: Evaluation) -> None:
+            print(f"\r{path.stem} {journal.count()} of {evaluations} ", end="", file=sys.stderr)
+
+        run_campaign(strategy, evaluator, journal, Budget(evaluations), Crew(lambda: workers), show)
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tiles", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rows", default=",".join(STRATEGIES))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--evaluations", type=int, default=160)
+    parser.add_argument("--iterations", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    settings = EvaluationSettings(
+        asked.tiles.absolute(), file_hash(asked.tiles), None, asked.iterations, seconds=60.0, limit_s=600.0
+    )
+    for seed in range(asked.seeds):
+        for row in asked.rows.split(","):
+            run(STRATEGIES[row](seed), settings, asked.out / f"{row}_{seed}.sqlite", asked.evaluations, asked.workers)
+    print(file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
