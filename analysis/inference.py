@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from data_prep.normalise import local_contrast
-from networks.build import reach
 from networks.detector import Detector
+from networks.reach import reach
 
 BLOCK_PX = 512  # frames larger than this go through in blocks, so that memory stays flat
 SAME_SCALE = 0.03  # pixel sizes nearer than this share are taken as equal

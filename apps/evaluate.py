@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ class EvaluationSettings:
 
     `tiles` is the shared tile set and `digest` its SHA-256; `seconds` the cap on training, after
     which a network is judged as it is; `limit_s` the time after which it is given up; `fitness` the
-    score that counts, one of `networks.metrics.SCORES`.
+    score that counts, one of `networks.metrics.SCORES`; `weights` the folder where networks leave their weights for
+    their children, if children are to begin with them.
     """
 
     tiles: Path
@@ -30,6 +32,7 @@ class EvaluationSettings:
     seconds: float
     limit_s: float
     fitness: str = "f1"
+    weights: Path | None = None
 
 
 def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
@@ -68,19 +71,26 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
 
     from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, weights
     from networks.genome import decode
+    from networks.inherit import save_weights
     from networks.space import Limits
-    from networks.train import default_device, tiles_on_device, train
+    from networks.train import Checks, default_device, tiles_on_device, train
 
     torch.set_num_threads(1)  # a worker has one core; more threads get in each other's way
     device = default_device()
     data = tiles_on_device(tiles, device)
     forget_peak_memory(device)
     spec = decode(request.genome, Limits())
-    trained = train(spec, data, settings.iterations, settings.seconds, request.seed)
-    short = trained.iterations < settings.iterations and not trained.diverged
+    kept = settings.weights
+    parents = () if kept is None else [kept_weights(kept, index) for index in request.parents]
+    checks = Checks(
+        settings.fitness, {round(share * settings.iterations): least for share, least in request.thresholds}
+    )
+    trained = train(spec, data, settings.iterations, settings.seconds, request.seed, parents, checks)
+    if kept is not None and not trained.diverged:
+        save_weights(trained.model, request.genome, kept_weights(kept, request.index))
     return {
         "status": Status.DIVERGED if trained.diverged else Status.OK,
-        "reason": trained.diverged or (f"time cap after {trained.iterations} iterations" if short else ""),
+        "reason": trained.diverged or trained.stopped,
         "fitness": trained.scores.get(settings.fitness, 0.0),
         "scores": trained.scores,
         "iterations": trained.iterations,
@@ -89,5 +99,19 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
         "weights": weights(trained.model),
         "peak_memory_bytes": peak_memory_bytes(device),
         "inference_s_per_megapixel": trained.inference_s_per_megapixel,
+        "inherited": trained.inherited,
+        "on_the_way": tuple(trained.on_the_way.values()),
         "device": str(device),
     }
+
+
+def kept_weights(folder: Path, index: int) -> Path:
+    """Where the network of an evaluation leaves its weights."""
+    return folder / f"{index}.safetensors"
+
+
+def forget_weights(folder: Path, keep: Container[int]) -> None:
+    """Remove the weights of all networks but those of some evaluations."""
+    for path in folder.glob("*.safetensors"):
+        if int(path.stem) not in keep:
+            path.unlink(missing_ok=True)

@@ -13,23 +13,43 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from apps.evaluate import EvaluationSettings, evaluate
+from apps.evaluate import EvaluationSettings, evaluate, forget_weights
 from data_prep.staging import file_hash
 from search.budget import Budget
 from search.campaign import Crew, run_campaign
 from search.evaluation import Evaluation, Request
 from search.evolution import Evolution
+from search.halving import Halving
 from search.journal import Journal
+from search.price import Price
+from search.screening import Screening
 
-POPULATION = 24
+POPULATION = 12
+LIFETIME = 60
+PRICE = Price(0.02, "inference")
 # Random search is an evolution whose population is never full: all networks come from the prior.
 STRATEGIES: dict[str, Callable[[int], Evolution]] = {
     "random": lambda seed: Evolution(1_000_000, seed),
-    "evolution": lambda seed: Evolution(POPULATION, seed),
+    "published": lambda seed: Evolution(POPULATION, seed),
+    "inherit": lambda seed: Evolution(POPULATION, seed, inherit=True),
+    "screening": lambda seed: Evolution(POPULATION, seed, screening=Screening()),
+    "default": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening()),
+    "default+halving": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening(), halving=Halving()),
+    "default+price": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening(), price=PRICE),
+    "default+lifetime": lambda seed: Evolution(
+        POPULATION, seed, inherit=True, screening=Screening(), lifetime=LIFETIME
+    ),
 }
+
+
+def forget(strategy: Evolution, settings: EvaluationSettings) -> None:
+    """Remove the weights of networks that are no parents any more."""
+    if settings.weights is not None and strategy.population.full:
+        forget_weights(settings.weights, {member.index for member in strategy.population.members})
 
 
 def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluations: int, workers: int) -> None:
@@ -44,6 +64,7 @@ def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluatio
             return record
 
         def show(_evaluation: Evaluation) -> None:
+            forget(strategy, settings)
             print(f"\r{path.stem} {journal.count()} of {evaluations} ", end="", file=sys.stderr)
 
         run_campaign(strategy, evaluator, journal, Budget(evaluations), Crew(lambda: workers), show)
@@ -66,7 +87,10 @@ def main() -> None:
     )
     for seed in range(asked.seeds):
         for row in asked.rows.split(","):
-            run(STRATEGIES[row](seed), settings, asked.out / f"{row}_{seed}.sqlite", asked.evaluations, asked.workers)
+            path = asked.out / f"{row}_{seed}.sqlite"
+            strategy = STRATEGIES[row](seed)
+            with_weights = replace(settings, weights=path.with_suffix("") if strategy.inherit else None)
+            run(strategy, with_weights, path, asked.evaluations, asked.workers)
     print(file=sys.stderr)
 
 

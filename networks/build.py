@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool, channels_after
+from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, channels_after
 
 ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -118,16 +118,3 @@ def channels_last(model: PixelNetwork) -> PixelNetwork:
     # torch's type stubs do not know this argument.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
-
-
-def reach(spec: NetworkSpec) -> int:
-    """How far in px a pixel's logits see, as a multiple of the total stride."""
-    far, scale = 0, 1
-    for layer in spec.layers:
-        if isinstance(layer, Pool):
-            far += layer.side // 2 * scale
-        elif isinstance(layer, Convolution):
-            far += max(layer.kernel_height, layer.kernel_width) // 2 * layer.dilation * scale
-        scale *= getattr(layer, "stride", 1)
-    far += scale  # the block of pixels that one output stands for
-    return -(-far // scale) * scale

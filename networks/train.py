@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from data_prep.labels import HOLE, IGNORE
 from data_prep.tiles import TileSet, load_tiles
 from networks.augment import Holes, augment, paint_holes
 from networks.build import PixelNetwork, build
+from networks.inherit import inherit
 from networks.metrics import class_scores, pixel_scores
 from networks.space import NetworkSpec, Training
 
@@ -62,14 +64,29 @@ class TileTensors:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network after training: `diverged` is why it is of no use, "" if it is."""
+    """A network after training.
+
+    `diverged` says why it is of no use, `stopped` why it is not trained in full, "" if it is;
+    `inherited` is the share of its first weights that were another's, `on_the_way` the scores at checks.
+    """
 
     model: PixelNetwork
     iterations: int
     seconds: float
     scores: dict[str, float] = field(default_factory=dict)
     diverged: str = ""
+    stopped: str = ""
     inference_s_per_megapixel: float = 0.0
+    inherited: float = 0.0
+    on_the_way: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The least `score`, by its name, that a network must have after some iterations for training to go on."""
+
+    score: str
+    least: Mapping[int, float]
 
 
 def default_device() -> torch.device:
@@ -90,15 +107,26 @@ def tiles_on_device(path: Path, device: torch.device) -> TileTensors:
     )
 
 
-def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float, seed: int) -> Trained:
-    """Train a fresh network for `iterations` iterations, or until `seconds` have passed.
+def train(
+    spec: NetworkSpec,
+    data: TileTensors,
+    iterations: int,
+    seconds: float,
+    seed: int,
+    parents: Sequence[Path] = (),
+    checks: Checks | None = None,
+) -> Trained:
+    """Train a network for `iterations` iterations, or until `seconds` have passed.
 
+    It begins with the weights of one of `parents`, see `networks.inherit`, where layers agree, else with fresh ones.
+    It ends at the first of the `checks` that the network does not meet.
     The learning rate follows one cycle (Smith and Topin, arXiv:1708.07120), a cosine (Loshchilov and Hutter,
     ICLR 2017) or is constant. The same seed on the same CPU with one thread gives the same network, bit for bit.
     """
     device = data.train.device
     torch.manual_seed(seed)
     model = build(spec, data.classes, per_tile=data.tiles.per_tile).to(device)
+    inherited = inherit(model, spec, parents)
     generator = torch.Generator(device=device).manual_seed(seed)
     optimiser = _optimiser(model, spec.training)
     schedule = _schedule(optimiser, spec.training.schedule, iterations)
@@ -106,6 +134,7 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     weight = data.class_weights(spec.training.defect_weight)
     started = time.perf_counter()
     done = 0
+    stopped, on_the_way = "", dict[int, float]()
     model.train()
     for done in range(1, iterations + 1):
         images, labels = _batch(data, spec.training, generator)
@@ -120,7 +149,16 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
         scaler.step(optimiser)
         scaler.update()
         schedule.step()
+        if checks is not None and done in checks.least:
+            on_the_way[done] = _scores(class_probability(model, data.validation), data)[checks.score]
+            model.train()
+            if on_the_way[done] < checks.least[done]:
+                stopped = (
+                    f"{checks.score} {on_the_way[done]:.3f} after {done} iterations, wanted {checks.least[done]:.3f}"
+                )
+                break
         if time.perf_counter() - started > seconds:
+            stopped = f"time cap after {done} iterations"
             break
     taken = time.perf_counter() - started
     started = time.perf_counter()
@@ -128,7 +166,8 @@ def train(spec: NetworkSpec, data: TileTensors, iterations: int, seconds: float,
     inference = (time.perf_counter() - started) / data.validation.numel() * 1e6
     if not np.isfinite(probability).all():
         return Trained(model, done, taken, {}, "outputs not finite after training")
-    return Trained(model, done, taken, _scores(probability, data), inference_s_per_megapixel=inference)
+    scores = _scores(probability, data)
+    return Trained(model, done, taken, scores, "", stopped, inference, inherited, on_the_way)
 
 
 def _batch(data: TileTensors, training: Training, generator: torch.Generator) -> tuple[Tensor, Tensor]:

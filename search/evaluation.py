@@ -27,7 +27,8 @@ class Request:
     """One network to be evaluated.
 
     `index` counts the evaluations of a run, over all stages; `parents` are indices too. `origin` names the
-    operators that made it, joined by "+"; `to_beat` is the fitness of its better parent.
+    operators that made it, joined by "+"; `to_beat` is the fitness of its better parent. `thresholds` are pairs:
+    after this share of the iterations, training is stopped if the score is below that.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Request:
     parents: tuple[int, ...] = ()
     origin: str = ""
     to_beat: float = 0.0
+    thresholds: tuple[tuple[float, float], ...] = ()
 
     @property
     def made_by(self) -> tuple[str, ...]:
@@ -50,7 +52,8 @@ class Evaluation:
     """What came of a request.
 
     `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; times are the
-    worker's own clock, in seconds since the epoch. `warning` is what the worker could go on without.
+    worker's own clock, in seconds since the epoch. `warning` is what the worker could go on without, `inherited`
+    the share of the weights that were a parent's; `on_the_way` has the scores at the request's thresholds.
     """
 
     request: Request
@@ -65,6 +68,8 @@ class Evaluation:
     weights: int = 0
     peak_memory_bytes: int = 0
     inference_s_per_megapixel: float = 0.0
+    inherited: float = 0.0
+    on_the_way: tuple[float, ...] = ()
     host: str = ""
     worker: str = ""
     device: str = ""
@@ -83,6 +88,8 @@ class Evaluation:
         request = dict(plain["request"])
         request["genome"] = bytes.fromhex(request["genome"])
         request["parents"] = tuple(request["parents"])
+        request["thresholds"] = tuple((share, score) for share, score in request.get("thresholds", ()))
+        plain = {**plain, "on_the_way": tuple(plain.get("on_the_way", ()))}
         rest = {name: value for name, value in plain.items() if name not in ("request", "status")}
         return Evaluation(Request(**request), Status(plain["status"]), **rest)
 

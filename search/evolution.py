@@ -7,16 +7,23 @@ generation is a count, as many births as the population has members.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
+from networks.agreement import shared
 from networks.genes import pack, unpack
-from networks.genome import encode
-from networks.space import sample
+from networks.genome import decode, encode
+from networks.space import Limits, sample
 from search.evaluation import Evaluation, Request, Status, rng_of, training_seed
+from search.halving import Halving
 from search.operators import CROSSOVERS, MUTATIONS, Genes
 from search.operators.tournament import tournament
 from search.population import Member, Population
+from search.price import Price
 from search.rates import Rates
+from search.screening import CANDIDATES, Candidate, Screening
 from search.seen import Seen
 
 STAGE = "evolution"
@@ -26,14 +33,44 @@ COPY = "copy"  # no crossover, or no mutation
 ATTEMPTS = 50  # to find a network that was not tried yet
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A network that could be evaluated, and where it comes from."""
+
+    genes: Genes
+    origin: str
+    parents: tuple[Member, ...] = ()
+
+    @property
+    def to_beat(self) -> float:
+        """Fitness of the better parent, 0 if there is none."""
+        return max((parent.fitness for parent in self.parents), default=0.0)
+
+
 class Evolution:
-    """The population is the `size` best distinct networks told so far, or of the last `lifetime`."""
+    """The population is the `size` best distinct networks told so far, or of the last `lifetime`.
+
+    Beyond the published method, each switchable: whether evaluations `inherit` weights (the screening reckons with it),
+    `screening` of children, `halving` of trainings that lag behind, and a `price` on what networks cost.
+    """
 
     stage = STAGE
 
-    def __init__(self, size: int, seed: int, lifetime: int | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        seed: int,
+        *,
+        lifetime: int | None = None,
+        inherit: bool = False,
+        screening: Screening | None = None,
+        halving: Halving | None = None,
+        price: Price | None = None,
+    ) -> None:
         self.seed = seed
         self.population = Population(size, lifetime)
+        self.inherit = inherit
+        self.screening, self.halving, self.price = screening, halving, price
         self.crossovers = Rates({COPY: 0.2, **dict.fromkeys(CROSSOVERS, 0.2)})
         self.mutations = Rates({COPY: 0.1, **dict.fromkeys(MUTATIONS, 0.1), "change_genes": 0.4})
         self._seen = Seen()
@@ -46,25 +83,24 @@ class Evolution:
         prior, so that no worker waits for parents.
         """
         rng = rng_of(self.seed, index)
-        for _ in range(ATTEMPTS):
-            parents: tuple[Member, ...] = ()
-            if not self.population.full:
-                genome, origin = encode(sample(rng)), PRIOR
-                genes = unpack(genome)
-            else:
-                parents, genes, origin = self._child(rng)
-                genome = pack(genes)
-            if self._seen.add(genes):
-                break
+        if not self.population.full:
+            chosen = self._new(_drawn, rng)
+        elif self.screening is None:
+            chosen = self._new(self._child, rng)
+        else:
+            proposals = [self._new(self._child, rng) for _ in range(CANDIDATES)]
+            chosen = proposals[self.screening.choose([self._candidate(proposal) for proposal in proposals])]
+        self._seen.add(chosen.genes)
         return Request(
             index,
             STAGE,
             self._told // self.population.size,
-            genome,
+            pack(chosen.genes),
             training_seed(self.seed, index),
-            tuple(parent.index for parent in parents),
-            origin,
-            max((parent.fitness for parent in parents), default=0.0),
+            tuple(parent.index for parent in chosen.parents),
+            chosen.origin,
+            chosen.to_beat,
+            () if self.halving is None else self.halving.thresholds(),
         )
 
     def tell(self, evaluation: Evaluation) -> None:
@@ -73,15 +109,35 @@ class Evolution:
         self._told += 1
         self._seen.add(unpack(request.genome))
         good = evaluation.status is Status.OK
+        value = evaluation.fitness if self.price is None else self.price.value(evaluation)
         if request.parents:
-            paid = good and evaluation.fitness > request.to_beat
+            paid = good and value > request.to_beat
             for rates in (self.crossovers, self.mutations):
                 rates.credit(next((name for name in request.made_by if name in rates.names), COPY), paid=paid)
+        if self.screening is not None:
+            spec = decode(request.genome, Limits())
+            self.screening.tell(Candidate(spec, request.to_beat, evaluation.inherited), value if good else 0.0)
+        if self.halving is not None:
+            self.halving.tell(evaluation)
         if good:
-            self.population.add(Member(evaluation.fitness, -request.index, request.genome))
+            self.population.add(Member(value, -request.index, request.genome))
 
-    def _child(self, rng: np.random.Generator) -> tuple[tuple[Member, ...], Genes, str]:
-        """Parents, genes and origin of a child of the population."""
+    def _new(self, propose: Callable[[np.random.Generator], Proposal], rng: np.random.Generator) -> Proposal:
+        """A proposal that was not tried yet, if one is found."""
+        for _ in range(ATTEMPTS):
+            proposal = propose(rng)
+            if proposal.genes not in self._seen:
+                break
+        return proposal
+
+    def _candidate(self, proposal: Proposal) -> Candidate:
+        spec = decode(pack(proposal.genes), Limits())
+        parents = (decode(parent.genome, Limits()) for parent in proposal.parents)
+        inherited = max((shared(spec, parent) for parent in parents), default=0.0) if self.inherit else 0.0
+        return Candidate(spec, proposal.to_beat, inherited)
+
+    def _child(self, rng: np.random.Generator) -> Proposal:
+        """A child of the population."""
         members = self.population.members
         fitness = [member.fitness for member in members]
         first, second = (members[tournament(fitness, TOURNAMENT, rng)] for _ in range(2))
@@ -93,4 +149,9 @@ class Evolution:
         if mutation != COPY:
             genes = MUTATIONS[mutation](genes, rng)
         parents = (first, second) if crossover != COPY else (first,)
-        return parents, genes, "+".join(name for name in (crossover, mutation) if name != COPY)
+        return Proposal(genes, "+".join(name for name in (crossover, mutation) if name != COPY), parents)
+
+
+def _drawn(rng: np.random.Generator) -> Proposal:
+    """A network of the prior."""
+    return Proposal(unpack(encode(sample(rng))), PRIOR)

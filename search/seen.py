@@ -23,15 +23,25 @@ class Seen:
         self._old = np.zeros(0, np.uint64)  # sorted
         self._recent: set[int] = set()
 
-    def add(self, genes: NDArray[np.integer]) -> bool:
-        """Add genes (n,); returns whether they are new."""
-        text = expressed(genes).astype(np.uint8).tobytes()
-        mark = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
-        place = int(self._old.searchsorted(np.uint64(mark)))
-        if mark in self._recent or (place < len(self._old) and int(self._old[place]) == mark):
-            return False
+    def __contains__(self, genes: NDArray[np.integer]) -> bool:
+        return self._has(_mark(genes))
+
+    def add(self, genes: NDArray[np.integer]) -> None:
+        """Add genes (n,)."""
+        mark = _mark(genes)
+        if self._has(mark):
+            return
         self._recent.add(mark)
         if len(self._recent) == RECENT:
             self._old = np.sort(np.concatenate([self._old, np.fromiter(self._recent, np.uint64, RECENT)]))
             self._recent.clear()
-        return True
+
+    def _has(self, mark: int) -> bool:
+        place = int(self._old.searchsorted(np.uint64(mark)))
+        return mark in self._recent or (place < len(self._old) and int(self._old[place]) == mark)
+
+
+def _mark(genes: NDArray[np.integer]) -> int:
+    """The fingerprint of genes (n,)."""
+    text = expressed(genes).astype(np.uint8).tobytes()
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")

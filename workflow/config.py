@@ -71,18 +71,45 @@ class TilesConfig(_Section):
 
 
 class SearchConfig(_Section):
-    """The evolution: `generations` times `population` networks, each trained for a while."""
+    """The evolution: how many networks, how each is trained, and what it may do beyond the published method.
+
+    It ends after `generations` times `population` networks, or `evaluations` if that is given, and before that when
+    `minutes` have passed, the best network's error is `target_error` or less, or `plateau` networks in a row were no
+    better. `lifetime` is after how many networks one leaves the population, however good it is.
+
+    `inherit`: children begin with a parent's weights. `screening`: children are screened by a model of fitness.
+    `halving`: networks that lag behind are stopped early. `price`: fitness lost for each factor of ten in
+    FLOPs of training, or in the time that a frame takes (`price_on`).
+    """
 
     population: Annotated[int, Field(ge=2)] = 12
     generations: Count = 5
+    evaluations: Count | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    target_error: Annotated[float, Field(ge=0, lt=1)] | None = None
+    plateau: Count | None = None
+    lifetime: Count | None = None
     iterations: Count = 80
     seconds: Seconds = 12.0
     fitness: Literal["f1", "iou", "accuracy", "balanced_accuracy"] = "f1"
+    inherit: bool = True
+    screening: bool = True
+    halving: bool = False
+    price: Annotated[float, Field(ge=0)] = 0.0
+    price_on: Literal["flops", "inference"] = "inference"
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> SearchConfig:
+        if self.evaluations is not None and "generations" in self.model_fields_set:
+            raise ValueError("give generations or evaluations, not both")
+        if self.lifetime is not None and self.lifetime < self.population:
+            raise ValueError(f"a lifetime of {self.lifetime} networks leaves no population of {self.population}")
+        return self
 
     @property
-    def evaluations(self) -> int:
-        """Networks evaluated in all."""
-        return self.population * self.generations
+    def most_evaluations(self) -> int:
+        """Networks evaluated in all, if nothing ends the search before."""
+        return self.evaluations or self.population * self.generations
 
 
 class TuningConfig(_Section):
@@ -92,7 +119,7 @@ class TuningConfig(_Section):
     svm_sets: Annotated[int, Field(ge=0)] = 14
 
     @property
-    def evaluations(self) -> int:
+    def most_evaluations(self) -> int:
         """Sets evaluated in all."""
         return self.random_sets + self.svm_sets
 

@@ -122,10 +122,10 @@ def _search(run: Run, digest: str) -> list[Finalist]:
     evaluator = run.engine.evaluator(settings)
     with closing(Journal(run.folder.journal)) as journal:
         evolution = Evolution(config.search.population, config.seed)
-        _campaign(run, "evolution", evolution, Budget(config.search.evaluations), evaluator, journal)
+        _campaign(run, "evolution", evolution, Budget(config.search.most_evaluations), evaluator, journal)
         best = journal.best(1, evolution.stage)[0]
         tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
-        _campaign(run, "SVM tuning", tuning, Budget(config.tuning.evaluations), evaluator, journal)
+        _campaign(run, "SVM tuning", tuning, Budget(config.tuning.most_evaluations), evaluator, journal)
         _repeat_warnings(run, journal)
         ranked = journal.best(config.training.finalists)
     run.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")

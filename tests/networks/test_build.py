@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from networks.build import build, reach
+from networks.build import build
 from networks.genome import LENGTH, decode, encode
+from networks.reach import reach
 from networks.space import Limits, sample
 
 
