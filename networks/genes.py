@@ -127,22 +127,30 @@ def _meanings_of_slot(kind: str) -> NDArray[np.int64]:
 
 _MOST_VALUES = int(SIZES.max())
 _HEADER_MEANINGS = np.array([_meanings(table, bits) for _, table, bits in TRAINING])
-_SLOT_MEANINGS = np.array(
-    [_meanings_of_slot(pick(space.KINDS, value, LAYER[0][2])) for value in range(2 ** LAYER[0][2])]
-)
 _HEADER_GENES, _SLOT_GENES = np.arange(HEADER), np.arange(SLOT)
+_KINDS = np.array([pick(space.KINDS, value, LAYER[0][2]) for value in range(2 ** LAYER[0][2])])
+_SLOT_MEANINGS = np.array([_meanings_of_slot(kind) for kind in _KINDS])
+# Where no slot is a convolution, `decode` makes one of the first slot's genes: all of them are read.
+_IS_CONVOLUTION, _IS_EMPTY = _KINDS == "convolution", _KINDS == "empty"
 
 
 def meanings(genes: NDArray[np.integer]) -> NDArray[np.int64]:
     """What the values of genes (n,) say, (n, value): equal numbers pick the same. Rows that are not read are all 0."""
     kinds = genes[HEADER::SLOT]
-    return np.concatenate([_HEADER_MEANINGS, _SLOT_MEANINGS[kinds].reshape(-1, _MOST_VALUES)])
+    slots = _SLOT_MEANINGS[kinds]
+    if not _IS_CONVOLUTION[kinds].any():
+        slots[0, 1:] = np.arange(_MOST_VALUES)
+    return np.concatenate([_HEADER_MEANINGS, slots.reshape(-1, _MOST_VALUES)])
 
 
 def expressed(genes: NDArray[np.integer]) -> NDArray[np.int64]:
     """Genes (n,) with what makes no difference taken out: two genomes with equal results are the same network."""
     slots = genes[HEADER:].reshape(space.SLOTS, SLOT)
     layers = _SLOT_MEANINGS[slots[:, :1], _SLOT_GENES, slots]
+    if _IS_CONVOLUTION[slots[:, 0]].any():
+        layers = layers[_IS_EMPTY[slots[:, 0]].argsort(kind="stable")]  # empty slots may be anywhere
+    else:
+        layers[0, 1:] = slots[0, 1:]
     return np.concatenate([_HEADER_MEANINGS[_HEADER_GENES, genes[:HEADER]], layers.ravel()])
 
 

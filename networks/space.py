@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+Choice = TypeVar("Choice")
 
 SLOTS = 8  # layers at the most
 
@@ -146,6 +150,11 @@ class Limits:
     tile_px: int = 64
 
 
+def one_of(rng: np.random.Generator, table: Sequence[Choice]) -> Choice:
+    """An entry of a table, each with the same chance: `rng.choice` takes six times as long."""
+    return table[int(rng.integers(len(table)))]
+
+
 def sample(rng: np.random.Generator) -> NetworkSpec:
     """A network as a practitioner would start: three to six convolutions, mostly normalised.
 
@@ -154,36 +163,36 @@ def sample(rng: np.random.Generator) -> NetworkSpec:
     """
     layers: list[Layer] = []
     depth = int(rng.integers(3, 7))
-    activation = str(rng.choice(ACTIVATIONS[:4]))
+    activation = one_of(rng, ACTIVATIONS[:4])
     for place in range(depth):
-        side = int(rng.choice([3, 5, 7] if place == 0 else [3, 3, 5]))
+        side = one_of(rng, [3, 5, 7] if place == 0 else [3, 3, 5])
         layers.append(
             Convolution(
-                kernels=int(rng.choice(KERNELS[:4])),
+                kernels=one_of(rng, KERNELS[:4]),
                 kernel_height=side,
                 kernel_width=side,
                 stride=1,
-                dilation=int(rng.choice([1, 1, 2])) if place else 1,
-                padding=str(rng.choice(PADDINGS)),
+                dilation=one_of(rng, [1, 1, 2]) if place else 1,
+                padding=one_of(rng, PADDINGS),
                 activation=activation,
                 normalisation="batch",
-                dropout=float(rng.choice([0.0, 0.0, 0.05])),
+                dropout=one_of(rng, [0.0, 0.0, 0.05]),
                 skip=bool(place and rng.random() < 0.3),
             )
         )
     if rng.random() < 0.3:
-        layers.insert(int(rng.integers(1, 3)), Pool(str(rng.choice(["max", "average"])), 2, 2))
+        layers.insert(int(rng.integers(1, 3)), Pool(one_of(rng, ["max", "average"]), 2, 2))
     if len(layers) < SLOTS and rng.random() < 0.4:
-        layers.append(FullyConnected(int(rng.choice(NEURONS)), activation, 0.0))
+        layers.append(FullyConnected(one_of(rng, NEURONS), activation, 0.0))
     training = Training(
-        optimiser=str(rng.choice(OPTIMISERS)),
-        learning_rate=float(rng.choice(LEARNING_RATES[8:22])),
-        weight_decay=float(rng.choice(WEIGHT_DECAYS)),
-        momentum=float(rng.choice(MOMENTA)),
-        batch_size=int(rng.choice(BATCH_SIZES[:3])),
-        loss=str(rng.choice(LOSSES)),
-        defect_weight=float(rng.choice(DEFECT_WEIGHTS)),
-        augmentation=float(rng.choice(AUGMENTATIONS)),
-        schedule=str(rng.choice(SCHEDULES[:3])),
+        optimiser=one_of(rng, OPTIMISERS),
+        learning_rate=one_of(rng, LEARNING_RATES[8:22]),
+        weight_decay=one_of(rng, WEIGHT_DECAYS),
+        momentum=one_of(rng, MOMENTA),
+        batch_size=one_of(rng, BATCH_SIZES[:3]),
+        loss=one_of(rng, LOSSES),
+        defect_weight=one_of(rng, DEFECT_WEIGHTS),
+        augmentation=one_of(rng, AUGMENTATIONS),
+        schedule=one_of(rng, SCHEDULES[:3]),
     )
     return NetworkSpec(tuple(layers), training)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from search.budget import Budget, Tally
+from search.clock import REAL, Clock
 from search.evaluation import Evaluation, Evaluator, Request, Status, WorkerLostError
 from search.journal import Journal
 from search.utilisation import running_seconds
@@ -54,6 +54,7 @@ def run_campaign(
     crew: Crew,
     on_result: Callable[[Evaluation], None],
     stopping: Callable[[], bool] = lambda: False,
+    clock: Clock = REAL,
 ) -> str:
     """Evaluate until the budget of the strategy's stage is used up; returns why it ended.
 
@@ -64,7 +65,7 @@ def run_campaign(
 
     Raises CampaignError when the first `HOPELESS` results since the driver's start are all failures.
     """
-    return _Campaign(strategy, evaluator, journal, budget, crew, on_result).run(stopping)
+    return _Campaign(strategy, evaluator, journal, budget, crew, on_result, clock).run(stopping)
 
 
 @dataclass
@@ -87,9 +88,10 @@ class _Campaign:
         budget: Budget,
         crew: Crew,
         on_result: Callable[[Evaluation], None],
+        clock: Clock,
     ) -> None:
         self.strategy, self.evaluator, self.journal = strategy, evaluator, journal
-        self.crew, self.on_result = crew, on_result
+        self.crew, self.on_result, self.clock = crew, on_result, clock
         self.tally = Tally(budget)
         self.index = journal.next_index()
         self.losses = journal.losses()
@@ -101,10 +103,10 @@ class _Campaign:
 
     def run(self, stopping: Callable[[], bool]) -> str:
         before = self._replay()
-        started = time.time()
+        started = self.clock.now()
         try:
             while True:
-                ended = self.tally.ended(before + time.time() - started)
+                ended = self.tally.ended(before + self.clock.now() - started)
                 if not ended and not stopping():
                     self._fill()
                 if not self.running:
@@ -136,10 +138,10 @@ class _Campaign:
 
     def _note_crew(self, workers: int) -> None:
         if workers != self.workers:
-            self.journal.note_crew(self.strategy.stage, time.time(), workers)
+            self.journal.note_crew(self.strategy.stage, self.clock.now(), workers)
             if self.workers == 0:  # nobody was there who could have worked on them
                 for running in self.running.values():
-                    running.submitted = time.monotonic()
+                    running.submitted = self.clock.monotonic()
             self.workers = workers
 
     def _submit(self, request: Request) -> None:
@@ -148,14 +150,14 @@ class _Campaign:
         except Exception as error:
             future = Future()
             future.set_exception(error)
-        self.running[request.index] = _Running(request, time.monotonic(), future)
+        self.running[request.index] = _Running(request, self.clock.monotonic(), future)
         future.add_done_callback(lambda done: self.back.put((request.index, done)))
 
     def _arrived(self) -> list[Evaluation]:
         """Results that are back, after waiting a moment for the first; fewer if networks are to be tried again."""
         results = []
         try:
-            index, future = self.back.get(timeout=POLL_S)
+            index, future = self.clock.wait(self.back, POLL_S)
             while True:
                 running = self.running.get(index)
                 if running is not None and running.future is future:  # else it was given up, and comes too late
@@ -182,7 +184,7 @@ class _Campaign:
 
     def _overdue(self) -> list[Evaluation]:
         """Records of networks that nothing was heard of for too long."""
-        limit, now = self.crew.patience_s, time.monotonic()
+        limit, now = self.crew.patience_s, self.clock.monotonic()
         if self.workers == 0 or now - self.looked < POLL_S:
             return []
         self.looked = now

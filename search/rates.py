@@ -8,6 +8,7 @@ import numpy as np
 
 MEMORY = 100.0  # trials after which one counts 1/e
 FIRST_TRIALS = 10.0
+HOPE = 0.01  # of a success that each operator always has: where nothing pays any more, all are used alike
 LEAST = 0.3  # of an equal share is kept by each operator, however badly it does
 
 
@@ -36,7 +37,7 @@ class Rates:
 
     def rates(self) -> dict[str, float]:
         """The present rates; they sum to 1."""
-        quality = {name: self._paid[name] / self._tried[name] for name in self.names}
+        quality = {name: (self._paid[name] + HOPE) / self._tried[name] for name in self.names}
         total, least = sum(quality.values()), LEAST / len(self.names)
         return {name: least + (1 - LEAST) * q / total for name, q in quality.items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from networks.space import one_of
 from search.operators.slots import filled, join, split, take_out
 
 
@@ -15,4 +16,4 @@ def delete_layer(genes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     """
     training, slots = split(genes)
     layers = filled(slots)
-    return genes.copy() if len(layers) < 2 else join(training, take_out(slots, int(rng.choice(layers))))
+    return genes.copy() if len(layers) < 2 else join(training, take_out(slots, one_of(rng, layers)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from networks.space import one_of
 from search.operators.slots import filled, join, put_in, split
 
 
@@ -18,5 +19,5 @@ def duplicate_layer(genes: NDArray[np.int64], rng: np.random.Generator) -> NDArr
     layers = filled(slots)
     if not layers:
         return genes.copy()
-    place = int(rng.choice(layers))
+    place = one_of(rng, layers)
     return join(training, put_in(slots, place + 1, slots[place]))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from networks.genes import unpack
 from networks.genome import encode
-from networks.space import SLOTS, sample
+from networks.space import SLOTS, one_of, sample
 from search.operators.slots import filled, join, put_in, split
 
 
@@ -18,5 +18,5 @@ def insert_layer(genes: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     """
     training, slots = split(genes)
     _, fresh = split(unpack(encode(sample(rng))))
-    layer = fresh[rng.choice(filled(fresh))]
+    layer = fresh[one_of(rng, filled(fresh))]
     return join(training, put_in(slots, int(rng.integers(SLOTS + 1)), layer))

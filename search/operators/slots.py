@@ -39,10 +39,21 @@ def put_in(slots: NDArray[np.int64], place: int, layer: NDArray[Any]) -> NDArray
     if not len(empty):
         return slots
     gap = int(empty[np.abs(empty - place).argmin()])
-    rest = np.delete(slots, gap, axis=0)
-    return np.insert(rest, place - (gap < place), layer, axis=0)
+    at = place - (gap < place)
+    moved = _moved(slots, gap, at)
+    moved[at] = layer
+    return moved
 
 
 def take_out(slots: NDArray[np.int64], place: int) -> NDArray[np.int64]:
     """Slots (slot, gene) without the layer at `place`; an empty one comes in at the end."""
-    return np.concatenate([np.delete(slots, place, axis=0), _EMPTY[None]])
+    moved = _moved(slots, place, SLOTS - 1)
+    moved[-1] = _EMPTY
+    return moved
+
+
+def _moved(slots: NDArray[np.int64], place: int, to: int) -> NDArray[np.int64]:
+    """Slots (slot, gene), a copy, with the one at `place` taken out and put in again as number `to`."""
+    order = list(range(SLOTS))
+    order.insert(to, order.pop(place))
+    return slots[order]
