@@ -14,7 +14,7 @@ from types import FrameType
 
 GRACE_S = 30.0  # between the soft limit and the hard one
 MEMORY_SHARE = 0.85  # of the machine's memory is for evaluations
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class TimeLimitError(BaseException):
@@ -78,7 +78,7 @@ def memory_share() -> int:
 def _group_limits() -> Iterator[int]:
     """Memory limits in bytes of the control groups (version 2) that this process is in."""
     try:
-        group = Path("/proc/self/cgroup").read_text().strip().rpartition("0::/")[2]
+        group = OWN_CGROUP.read_text().strip().rpartition("0::/")[2]
     except OSError:  # not Linux
         return
     for folder in (CGROUPS / group, *(CGROUPS / group).parents):

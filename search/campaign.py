@@ -111,15 +111,14 @@ class _Campaign:
         try:
             while True:
                 ended = self.tally.ended(before + time.time() - started)
-                stop = stopping()
-                if not ended and not stop:
+                if not ended and not stopping():
                     self._fill()
                 if not self.running:
                     if self.refused and not ended:
                         raise CampaignError(f"no more networks can be evaluated: {self.refused}")
                     return ended
                 self._take(self._arrived())
-                self._try_again(stop=stop)
+                self._try_again(stop=stopping())
                 self._take(self._overdue())
         finally:
             self._note_crew(0)
