@@ -6,13 +6,15 @@ import os
 import socket
 import time
 from collections.abc import Container
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.limits import TimeLimitError, time_limit
+from apps.limits import TimeLimitError, memory_limit, memory_share, time_limit
 from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
+from search.verdict import checked, failed
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,16 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
         with time_limit(settings.limit_s):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
             facts["warning"] = staged.warning
-            outcome = _train(request, settings, staged.path)
+            with _memory():
+                outcome = _train(request, settings, staged.path)
         facts |= outcome
         status, reason = facts.pop("status"), facts.pop("reason")
     except TimeLimitError as error:
         status, reason = Status.TIMED_OUT, str(error)
-    except MemoryError:
-        status, reason = Status.OUT_OF_MEMORY, "the host has no memory left"
-    except Exception as error:  # one bad network must not end a run
-        memory = "out of memory" in str(error).lower()
-        status = Status.OUT_OF_MEMORY if memory else Status.CRASHED
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-    return Evaluation(
+    except (Exception, SystemExit) as error:  # one bad network must not end a run
+        verdict = failed(error, request)
+        status, reason = verdict.status, verdict.reason
+    evaluation = Evaluation(
         request,
         status,
         reason,
@@ -63,7 +63,15 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
         started=started,
         ended=time.time(),
         **facts,
-    ).to_plain()
+    )
+    return checked(evaluation, request).to_plain()  # what cannot be sent back must not leave the worker
+
+
+def _memory() -> AbstractContextManager[None]:
+    """A limit on memory where there is no GPU, whose driver reserves more addresses than there is memory."""
+    from networks.train import default_device
+
+    return memory_limit(memory_share()) if default_device().type == "cpu" else nullcontext()
 
 
 def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[str, Any]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from apps.evaluate import EvaluationSettings, evaluate
 from data_prep.errors import InputError
-from search.evaluation import Evaluation, Evaluator, Request
+from search.evaluation import Evaluation, Evaluator, Request, WorkerLostError
+from search.verdict import said
 
 if TYPE_CHECKING:
     from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
 
 Outcome = dict[str, Any]
+COUNT_EVERY_S = 2.0
 
 
 class StageError(RuntimeError):
@@ -40,10 +45,10 @@ def run_task(module: str, name: str, *arguments: Any) -> Outcome:
         value = getattr(importlib.import_module(module), name)(*values)
     except InputError as error:
         return {"evostem_outcome": "input error", "message": str(error)}
-    except Exception as error:  # whatever it is, the driver shall hear of it
+    except BaseException as error:  # whatever it is, the driver shall hear of it
         import traceback
 
-        message = f"{name}: {type(error).__name__}: {' '.join(str(error).split())}"
+        message = f"{name}: {said(error)}"
         return {"evostem_outcome": "failure", "message": message, "traceback": traceback.format_exc()}
     return {"evostem_outcome": "value", "value": value}
 
@@ -59,37 +64,90 @@ def value_of(future: Future[Outcome]) -> Any:
 
 
 class Engine:
-    """Workers, as started by a site's Parsl configuration."""
+    """Workers, as started by a site's Parsl configuration. `executors` are Parsl's; `planned` workers are to come."""
 
-    def __init__(self, app: Callable[..., Future[Outcome]]) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Future[Outcome]],
+        executors: Sequence[HighThroughputExecutor] = (),
+        planned: int = 0,
+    ) -> None:
         self._app = app
+        self._executors = executors
+        self._count, self._counted = planned, -math.inf
+        self._came = False  # whether any worker did
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Outcome]:
         """Run a module-level function on a worker; futures among the arguments are waited for."""
         return self._app(function.__module__, function.__name__, *arguments)
 
+    def workers(self) -> int:
+        """How many workers are connected, as of `COUNT_EVERY_S` ago; as planned until there is the first."""
+        if time.monotonic() - self._counted >= COUNT_EVERY_S:
+            able = [executor for executor in self._executors if not _fault(executor)]  # others would never answer
+            managers = [manager for executor in able for manager in executor.connected_managers()]
+            connected = sum(m["worker_count"] for m in managers if m["active"] and not m["draining"])
+            self._came = self._came or connected > 0
+            if self._came:
+                self._count = connected
+            self._counted = time.monotonic()
+        return self._count
+
     def evaluator(self, settings: EvaluationSettings) -> Evaluator:
-        """An evaluator for campaigns."""
+        """An evaluator for campaigns. It raises BrokenExecutor once no worker will ever come again."""
 
         def submit(request: Request) -> Future[Evaluation]:
             record: Future[Evaluation] = Future()
-
-            def finish(done: Future[Outcome]) -> None:
-                try:
-                    record.set_result(Evaluation.from_plain(value_of(done)))
-                except Exception as error:  # a worker that was lost, or could not even begin
-                    record.set_exception(error)
-
-            self.submit(evaluate, request, settings).add_done_callback(finish)
+            faults = [_fault(executor) for executor in self._executors]
+            if faults and all(faults):
+                raise BrokenExecutor(faults[0])
+            self.submit(evaluate, request, settings).add_done_callback(lambda done: _hand_over(done, record))
             return record
 
         return submit
+
+
+def _fault(executor: HighThroughputExecutor) -> str:
+    """Why an executor will never work again; "" as long as it may."""
+    if executor.bad_state_is_set:
+        return str(executor.executor_exception)
+    interchange = executor.interchange_proc
+    if interchange is None or interchange.poll() is None:
+        return ""
+    return f"Parsl's interchange ended with status {interchange.returncode}"
+
+
+def _hand_over(done: Future[Outcome], record: Future[Evaluation]) -> None:
+    """Set an evaluation's record to what came of its task."""
+    from parsl.executors.errors import BadStateException
+    from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
+    try:
+        record.set_result(Evaluation.from_plain(value_of(done)))
+    except WorkerLost as error:
+        record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
+    except ManagerLost as error:
+        record.set_exception(WorkerLostError(f"the workers on {error.hostname} went away"))
+    except BadStateException as error:
+        record.set_exception(BrokenExecutor(str(error)))
+    except StageError as error:
+        record.set_exception(StageError(str(error).split("\n")[0]))
+    except Exception as error:  # it could not even begin
+        record.set_exception(error)
 
 
 @contextmanager
 def start_engine(config: Config) -> Iterator[Engine]:
     """Start Parsl for the length of the block."""
     import parsl
+    from parsl.executors import HighThroughputExecutor
 
+    executors = [executor for executor in config.executors if isinstance(executor, HighThroughputExecutor)]
     with parsl.load(config):
-        yield Engine(parsl.python_app(run_task))
+        yield Engine(parsl.python_app(run_task), executors, sum(map(_planned, executors)))
+
+
+def _planned(executor: HighThroughputExecutor) -> int:
+    """How many workers an executor has when all its nodes are there."""
+    provider = executor.provider
+    return int(executor.max_workers_per_node * provider.max_blocks * provider.nodes_per_block) if provider else 0

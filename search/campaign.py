@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Future
-from dataclasses import dataclass, replace
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -15,9 +14,10 @@ from search.clock import REAL, Clock
 from search.evaluation import Evaluation, Evaluator, Request, Status, WorkerLostError
 from search.journal import Journal
 from search.utilisation import running_seconds
+from search.verdict import LOST, checked, failed, said
 
 AHEAD, AHEAD_SHARE = 1, 0.05  # networks that wait, and more of them beside many workers: no worker waits for the driver
-HOPELESS = 20  # failures in a row from the start: the fault is not in the networks
+HOPELESS = 20  # failures in a row from the start, or without a word from any worker: not the networks' fault
 LOSSES = 2  # workers that a network may take along before it is given up
 POLL_S = 0.5  # how often to look up from waiting for results
 
@@ -35,7 +35,7 @@ class Strategy(Protocol):
 
 
 class CampaignError(RuntimeError):
-    """Nearly everything failed; the message gives the last reason."""
+    """Nearly everything failed, or nothing can be evaluated any more; the message gives the last reason."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ def run_campaign(
     a later one, then recorded as lost. Once `stopping` says so nothing more is submitted, and what runs is
     finished; then "" is returned, as the campaign is to go on another time.
 
-    Raises CampaignError when the first `HOPELESS` results since the driver's start are all failures.
+    Raises CampaignError when the first `HOPELESS` results since the driver's start are all failures, when
+    nothing is heard of so many networks in a row at any time, and when the evaluator raises BrokenExecutor, which
+    says that it takes no more: what it had is recorded, what it refused is not. Raises JournalError when a result
+    cannot be recorded for minutes.
     """
     return _Campaign(strategy, evaluator, journal, budget, crew, on_result, clock).run(stopping)
 
@@ -96,10 +99,13 @@ class _Campaign:
         self.index = journal.next_index()
         self.losses = journal.losses()
         self.running: dict[int, _Running] = {}
+        self.again: list[Request] = []  # whose workers were lost
+        self.refused = ""  # why the evaluator takes no more
         self.back: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
         self.workers = 0
         self.looked = 0.0  # for overdue networks
         self.failures = 0  # in a row from the start; -1 once something went well
+        self.silent = 0  # networks in a row of which no worker told anything
 
     def run(self, stopping: Callable[[], bool]) -> str:
         before = self._replay()
@@ -110,8 +116,11 @@ class _Campaign:
                 if not ended and not stopping():
                     self._fill()
                 if not self.running:
+                    if self.refused and not ended:
+                        raise CampaignError(f"no more networks can be evaluated: {self.refused}")
                     return ended
                 self._take(self._arrived())
+                self._try_again(stop=stopping())
                 self._take(self._overdue())
         finally:
             self._note_crew(0)
@@ -132,7 +141,7 @@ class _Campaign:
         """Submit until every worker has a network and some wait."""
         self._note_crew(self.crew.workers())
         room = self.workers + AHEAD + int(AHEAD_SHARE * self.workers)
-        while len(self.running) < min(room, self.tally.budget.evaluations - self.tally.completed):
+        while not self.refused and len(self.running) < min(room, self.tally.budget.evaluations - self.tally.completed):
             self._submit(self.strategy.ask(self.index))
             self.index += 1
 
@@ -145,13 +154,28 @@ class _Campaign:
             self.workers = workers
 
     def _submit(self, request: Request) -> None:
+        future: Future[Evaluation] = Future()
         try:
+            if self.losses[request.genome] >= LOSSES:
+                raise WorkerLostError(f"{LOSSES} workers were lost with this network before")
             future = self.evaluator(request)
+            future.add_done_callback(lambda done: self.back.put((request.index, done)))
+        except BrokenExecutor as error:
+            self.refused = said(error)
+            return
         except Exception as error:
             future = Future()
             future.set_exception(error)
+            self.back.put((request.index, future))
         self.running[request.index] = _Running(request, self.clock.monotonic(), future)
-        future.add_done_callback(lambda done: self.back.put((request.index, done)))
+
+    def _try_again(self, *, stop: bool) -> None:
+        """Submit networks once more whose workers were lost, or leave them to the next life if this one ends."""
+        for request in self.again:
+            del self.running[request.index]
+            if not stop:
+                self._submit(request)
+        self.again = []
 
     def _arrived(self) -> list[Evaluation]:
         """Results that are back, after waiting a moment for the first; fewer if networks are to be tried again."""
@@ -171,23 +195,29 @@ class _Campaign:
     def _result(self, running: _Running) -> Evaluation | None:
         """The record of a network that is back; None if its worker was lost and it is tried again."""
         request = running.request
-        error = running.future.exception()
-        if isinstance(error, (WorkerLostError, BrokenExecutor)):
-            self.losses[request.genome] += 1
-            self.journal.note_loss(request, str(error))
-            if self.losses[request.genome] < LOSSES:
-                self._submit(request)
-                return None
+        try:
+            error = running.future.exception()
+        except CancelledError as cancelled:
+            error = cancelled
         if error is None:
-            return _checked(running.future.result(), request)
-        return Evaluation(request, _status_of(error), f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
+            return checked(running.future.result(), request)
+        if isinstance(error, LOST) and self.losses[request.genome] < LOSSES:
+            self.journal.note_loss(request, said(error))
+            self.losses[request.genome] += 1
+            if self.losses[request.genome] < LOSSES:
+                self.again.append(request)
+                return None
+        return failed(error, request)
 
     def _overdue(self) -> list[Evaluation]:
         """Records of networks that nothing was heard of for too long."""
         limit, now = self.crew.patience_s, self.clock.monotonic()
-        if self.workers == 0 or now - self.looked < POLL_S:
+        if now - self.looked < POLL_S:
             return []
         self.looked = now
+        self._note_crew(self.crew.workers())
+        if self.workers == 0:
+            return []
         late = [running.request for running in self.running.values() if now - running.submitted > limit]
         return [Evaluation(request, Status.TIMED_OUT, f"nothing heard for {limit:g} s") for request in late]
 
@@ -204,35 +234,11 @@ class _Campaign:
                 self.failures = -1
             elif self.failures >= 0:
                 self.failures += 1
+            unheard = evaluation.status in {Status.LOST, Status.TIMED_OUT} and not evaluation.ended
+            self.silent = self.silent + 1 if unheard else 0
             self.on_result(evaluation)
+        last = f"the last: {results[-1].status}, {results[-1].reason}"
         if self.failures >= HOPELESS:
-            last = results[-1]
-            raise CampaignError(
-                f"the first {self.failures} networks all failed; the last: {last.status}, {last.reason}"
-            )
-
-
-def _status_of(error: BaseException) -> Status:
-    """What an exception says of an evaluation."""
-    if isinstance(error, (WorkerLostError, BrokenExecutor)):
-        return Status.LOST
-    if isinstance(error, MemoryError):
-        return Status.OUT_OF_MEMORY
-    return Status.TIMED_OUT if isinstance(error, TimeoutError) else Status.CRASHED
-
-
-def _checked(result: object, request: Request) -> Evaluation:
-    """An evaluator's answer as a record that can be kept, whatever it is."""
-    if not isinstance(result, Evaluation) or result.request != request or not isinstance(result.status, Status):
-        return Evaluation(
-            request, Status.CRASHED, f"the evaluator returned no record of this network: {result!r}"[:300]
-        )
-    try:
-        if not math.isfinite(result.fitness):
-            return replace(result, status=Status.DIVERGED, reason=f"fitness {result.fitness}", fitness=0.0, scores={})
-        json.dumps(result.to_plain(), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return Evaluation(
-            request, Status.CRASHED, f"the evaluator returned a record that cannot be kept: {error}"[:300]
-        )
-    return result
+            raise CampaignError(f"the first {self.failures} networks all failed; {last}")
+        if self.silent >= max(HOPELESS, 2 * self.workers):  # more than can have been under way at once
+            raise CampaignError(f"nothing was heard of the last {self.silent} networks; {last}")

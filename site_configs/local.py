@@ -32,17 +32,25 @@ def count_workers(asked: int | None) -> int:
     gpus = count_gpus()
     if gpus:
         return min(asked or gpus, gpus)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return asked or cores
+    return asked or count_cores()
 
 
-def retry_cost(error: Exception, _record: TaskRecord) -> float:
-    """What a failed try costs of `RETRIES`: little if the network is not to blame for it."""
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def retry_cost(error: Exception, record: TaskRecord) -> float:
+    """What a failed try costs of `RETRIES`: little if the task is not to blame for it.
+
+    A worker that was lost with a network to evaluate costs all: the campaign tries again, and remembers.
+    """
     from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
     if isinstance(error, ManagerLost):
         return 0.2
-    return 1.0 if isinstance(error, WorkerLost) else RETRIES + 1.0
+    function = record["args"][1]  # of `apps.parsl_apps.run_task`: module, function, arguments
+    return 1.0 if isinstance(error, WorkerLost) and function != "evaluate" else RETRIES + 1.0
 
 
 def local(log_folder: Path, workers: int | None = None) -> Config:
@@ -68,7 +76,8 @@ def local(log_folder: Path, workers: int | None = None) -> Config:
         max_workers_per_node=count_workers(workers),
         cores_per_worker=1e-3,  # the number of workers is ours to say
         available_accelerators=gpus,  # pins one GPU to each worker
-        cpu_affinity="block",  # without it, torch's threads fight for cores: ten times slower
+        # Without it, torch's threads fight for cores: ten times slower. Parsl's workers refuse to share cores.
+        cpu_affinity="block" if count_workers(workers) <= count_cores() else "none",
         prefetch_capacity=0,  # a queued network stays free for whichever worker is idle first
         heartbeat_period=5,  # a lost worker is noticed this soon
         heartbeat_threshold=30,

@@ -36,6 +36,7 @@ from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
+from workflow.stopping import first_ctrl_c
 
 FRAMES_PER_PART = 4
 # An evaluation is given up when it takes this many times its cap on training, and a bit to begin.
@@ -120,7 +121,7 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         limit_s=_limit_s(config),
     )
     evaluator = run.engine.evaluator(settings)
-    with closing(Journal(run.folder.journal)) as journal:
+    with closing(Journal(run.folder.journal, run.progress.say)) as journal:
         evolution = Evolution(config.search.population, config.seed)
         _campaign(run, "evolution", evolution, Budget(config.search.most_evaluations), evaluator, journal)
         best = journal.best(1, evolution.stage)[0]
@@ -188,10 +189,15 @@ def _chunks(targets: tuple[Target, ...]) -> list[Target]:
 
 
 def _campaign(run: Run, name: str, strategy: Strategy, budget: Budget, evaluator: Evaluator, journal: Journal) -> None:
-    """One campaign, going on from what the journal holds of it."""
-    crew = Crew(lambda: run.workers, patience_s=_limit_s(run.config) * PATIENCE)
-    with run.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view:
-        run_campaign(strategy, evaluator, journal, budget, crew, view.result)
+    """One campaign, going on from what the journal holds of it. Raises KeyboardInterrupt when it was stopped."""
+    crew = Crew(run.engine.workers, patience_s=_limit_s(run.config) * PATIENCE)
+    with (
+        run.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view,
+        first_ctrl_c(run.progress.say) as stopping,
+    ):
+        run_campaign(strategy, stopping.watching(evaluator), journal, budget, crew, view.result, stopping)
+    if stopping.asked:
+        raise KeyboardInterrupt  # what was running is done: the run ends as if interrupted now
 
 
 def _limit_s(config: RunConfig) -> float:

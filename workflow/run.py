@@ -15,6 +15,7 @@ from data_prep.errors import InputError
 from workflow.config import RunConfig, load_config
 from workflow.progress import Progress, log
 from workflow.run_folder import RunFolder
+from workflow.stopping import terminated_as_interrupted
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -33,7 +34,8 @@ def start(
         config = load_config(config_file, options)
         if prepare is not None:
             prepare()
-        _run(config, folder, Progress(console))
+        with terminated_as_interrupted():
+            _run(config, folder, Progress(console))
     except InputError as error:
         return refused(error)
     except KeyboardInterrupt:

@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
 from site_configs.guard import alive, guard
-from site_configs.local import RETRIES, count_workers, local, retry_cost
+from site_configs.local import RETRIES, count_cores, count_workers, local, retry_cost
 
 
 def wait_until(condition, seconds=20):
@@ -59,20 +61,32 @@ def test_the_number_of_workers_is_as_asked_or_one_per_core():
 
 
 def test_the_local_site_is_encrypted_and_listens_on_this_machine_only(tmp_path):
-    config = local(tmp_path, 3)
+    config = local(tmp_path, 1)
     (executor,) = config.executors
     assert executor.encrypted
     assert executor.address == "127.0.0.1"
-    assert executor.max_workers_per_node == 3
+    assert executor.max_workers_per_node == 1
     assert executor.cpu_affinity == "block"
     assert executor.prefetch_capacity == 0
     assert config.usage_tracking == 0
     assert Path(config.run_dir) == tmp_path
 
 
-def test_only_losses_are_tried_again():
-    from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+def test_more_workers_than_cores_share_them(tmp_path):
+    (executor,) = local(tmp_path, count_cores() + 1).executors
+    assert executor.max_workers_per_node == count_cores() + 1
+    assert executor.cpu_affinity == "none"  # with any other, Parsl's workers end as they start
 
-    assert retry_cost(ManagerLost(b"m", "host"), None) * RETRIES < RETRIES
-    assert retry_cost(WorkerLost(1, "host"), None) <= RETRIES
-    assert retry_cost(ValueError("a fault of ours"), None) > RETRIES
+
+def task(module, function):
+    return {"args": [module, function, "what", "it", "is", "given"]}
+
+
+def test_only_losses_are_tried_again_and_networks_are_left_to_the_campaign():
+    evaluation, stage = task("apps.evaluate", "evaluate"), task("apps.detect", "detect_frames")
+    worker, manager = WorkerLost(1, "host"), ManagerLost(b"m", "host")
+    assert retry_cost(manager, evaluation) * RETRIES < RETRIES
+    assert retry_cost(manager, stage) * RETRIES < RETRIES
+    assert retry_cost(worker, stage) <= RETRIES
+    assert retry_cost(worker, evaluation) > RETRIES
+    assert retry_cost(ValueError("a fault of ours"), stage) > RETRIES

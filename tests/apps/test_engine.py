@@ -1,0 +1,184 @@
+"""Networks that do all the wrong things on real workers."""
+
+import signal
+import sys
+import time
+from collections import Counter
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apps.evaluate import EvaluationSettings
+from apps.parsl_apps import start_engine
+from search.budget import Budget
+from search.campaign import Crew, run_campaign
+from search.evaluation import Request, Status
+from search.evolution import Evolution
+from search.journal import Journal
+from site_configs.local import local
+
+# What workers import in place of `apps.evaluate.evaluate`: it trains nothing, and network 1, 2... has a fault.
+INJECTED = """
+import ctypes, os, signal, time
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+import torch  # here, not under the time limit
+import apps.evaluate, apps.limits
+from search.evaluation import Status
+
+apps.limits.GRACE_S = 1.0
+apps.evaluate.memory_share = lambda: 2 << 30
+apps.evaluate.stage = lambda *_: SimpleNamespace(path=None, warning="")
+whole = apps.evaluate.evaluate
+
+
+class Needy(Exception):
+    def __init__(self, one, two):
+        pass
+
+
+class Poison:
+    def __reduce__(self):
+        return int, ("not a number",)  # whoever reads it fails
+
+
+def raises(): raise ValueError("no such layer")
+def raises_needy(): raise Needy(1, 2)
+def leaves(): raise SystemExit(1)
+def is_nan(): return {"fitness": float("nan")}
+def is_numpy(): return {"fitness": np.float32(0.25)}
+def ends(): os._exit(1)
+def segfaults(): os.kill(os.getpid(), signal.SIGSEGV)
+def hangs(): time.sleep(600)
+def hangs_in_c(): ctypes.PyDLL(None).sleep(600)
+def allocates():
+    kept = []
+    while True: kept.append(bytearray(1 << 24))
+def allocates_tensors():
+    kept = []
+    while True: kept.append(torch.zeros(1 << 24, dtype=torch.uint8))
+def says_nothing(): return None
+def says_too_much(): return {"colour": "green"}
+def says_poison(): return {"scores": {"f1": Poison()}}
+def says_function(): return {"host": says_nothing, "fitness": lambda: 1}
+
+FAULTS = [
+    raises, raises_needy, leaves, is_nan, is_numpy, ends, segfaults, hangs, hangs_in_c, allocates, allocates_tensors,
+    says_nothing, says_too_much, says_poison, says_function,
+]
+
+
+def evaluate(request, settings):
+    with open(Path(__file__).with_name("tries"), "a") as tries:
+        print(request.index, file=tries)
+    if request.index == len(FAULTS) + 1: return 7
+    if request.index == len(FAULTS) + 2: return lambda: 7
+    if request.index == len(FAULTS) + 3: return {**whole(request, settings), "status": "fine"}
+    def train(*_):
+        good = {"status": Status.OK, "reason": "", "fitness": 0.5}
+        fault = FAULTS[request.index - 1] if 0 < request.index <= len(FAULTS) else dict
+        said = fault()
+        return said if said is None else good | said
+    apps.evaluate._train = train
+    return whole(request, settings)
+"""
+EXPECTED = [
+    (Status.OK, ""),
+    (Status.CRASHED, "ValueError: no such layer"),
+    (Status.CRASHED, "Needy"),
+    (Status.CRASHED, "SystemExit: 1"),
+    (Status.DIVERGED, "fitness nan"),
+    (Status.OK, ""),
+    (Status.LOST, "went away"),
+    (Status.LOST, "went away"),
+    (Status.TIMED_OUT, "not done after 3 s"),
+    (Status.LOST, "went away"),
+    (Status.OUT_OF_MEMORY, "MemoryError"),
+    (Status.OUT_OF_MEMORY, "can't allocate memory"),
+    (Status.CRASHED, "TypeError"),
+    (Status.CRASHED, "colour"),
+    (Status.CRASHED, "score f1 is a Poison, no number"),
+    (Status.CRASHED, "no"),
+    (Status.CRASHED, "int"),
+    (Status.CRASHED, "lambda"),
+    (Status.CRASHED, "fine"),
+]
+SETTINGS = EvaluationSettings(Path("tiles.h5"), "", None, 1, 1.0, 3.0)
+
+
+@pytest.fixture
+def injected(tmp_path, monkeypatch):
+    """A folder with a module of faults, which workers find as we do."""
+    (tmp_path / "injected_faults.py").write_text(INJECTED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    root = str(Path(__file__).resolve().parents[2])
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{root}")
+    import injected_faults
+
+    monkeypatch.setattr("apps.parsl_apps.evaluate", injected_faults.evaluate)
+    yield tmp_path
+    del sys.modules["injected_faults"]
+
+
+def quick(log_folder):
+    """The local site, which notices losses sooner."""
+    config = local(log_folder, 2)
+    (executor,) = config.executors
+    executor.heartbeat_period, executor.heartbeat_threshold = 1, 5
+    return config
+
+
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+@pytest.mark.htex
+def test_each_fault_on_a_real_worker_is_a_record(injected):
+    with closing(Journal(injected / "journal.sqlite")) as journal, start_engine(quick(injected / "log")) as engine:
+        assert engine.workers() == 2  # none is there yet, and two are to come
+        evaluator = engine.evaluator(SETTINGS)
+        crew = Crew(engine.workers, patience_s=60)
+        ended = run_campaign(Evolution(4, 3), evaluator, journal, Budget(30), crew, lambda _: None)
+        assert engine.workers() == 2  # lost ones were replaced
+        assert ended == "30 networks are evaluated"
+        evaluations = sorted(journal.evaluations(), key=lambda e: e.request.index)
+    assert [e.request.index for e in evaluations] == list(range(30))
+    said = [(e.status, e.reason) for e in evaluations]
+    for (status, reason), (expected, part) in zip(said, EXPECTED + 11 * [(Status.OK, "")], strict=True):
+        assert status is expected, said
+        assert part in reason, said
+    assert evaluations[5].fitness == 0.25
+    tries = Counter(map(int, (injected / "tries").read_text().split()))
+    twice = {index for index, (status, _) in enumerate(EXPECTED) if status is Status.LOST}
+    assert tries == {index: 2 if index in twice else 1 for index in range(30)}
+
+
+@pytest.mark.htex
+def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected):
+    with start_engine(quick(injected / "log")) as engine:
+        request = Request(0, "evolution", 0, b"", 0)
+        evaluator = engine.evaluator(SETTINGS)
+        assert evaluator(request).result(60).status is Status.OK
+        assert wait_until(lambda: engine.workers() == 2, 10)
+        # The guard would start another pool.
+        family = psutil.Process().children(recursive=True)
+        pools = [p for p in family if "process_worker_pool.py" in " ".join(p.cmdline())]
+        for process in sorted(pools, key=lambda p: "site_configs.guard" not in p.cmdline()):
+            process.send_signal(signal.SIGKILL)
+        assert wait_until(lambda: engine.workers() == 0, 30)
+
+        def refused():
+            try:
+                evaluator(request)
+            except BrokenExecutor:
+                return True
+            return False
+
+        assert wait_until(refused, 60)
