@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Container
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from apps.limits import TimeLimitError, memory_limit, memory_share, time_limit
+from apps.weights import kept_weights
 from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
 from search.verdict import checked, failed
@@ -111,15 +111,3 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
         "on_the_way": tuple(trained.on_the_way.values()),
         "device": str(device),
     }
-
-
-def kept_weights(folder: Path, index: int) -> Path:
-    """Where the network of an evaluation leaves its weights."""
-    return folder / f"{index}.safetensors"
-
-
-def forget_weights(folder: Path, keep: Container[int]) -> None:
-    """Remove the weights of all networks but those of some evaluations."""
-    for path in folder.glob("*.safetensors"):
-        if int(path.stem) not in keep:
-            path.unlink(missing_ok=True)

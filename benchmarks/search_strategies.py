@@ -17,7 +17,8 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from apps.evaluate import EvaluationSettings, evaluate, forget_weights
+from apps.evaluate import EvaluationSettings, evaluate
+from apps.weights import WeightsFolder
 from data_prep.staging import file_hash
 from search.budget import Budget
 from search.campaign import Crew, run_campaign
@@ -46,12 +47,6 @@ STRATEGIES: dict[str, Callable[[int], Evolution]] = {
 }
 
 
-def forget(strategy: Evolution, settings: EvaluationSettings) -> None:
-    """Remove the weights of networks that are no parents any more."""
-    if settings.weights is not None and strategy.population.full:
-        forget_weights(settings.weights, {member.index for member in strategy.population.members})
-
-
 def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluations: int, workers: int) -> None:
     """Run one campaign, or go on with it, on fresh worker processes."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, closing(Journal(path)) as journal:
@@ -63,8 +58,13 @@ def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluatio
             )
             return record
 
-        def show(_evaluation: Evaluation) -> None:
-            forget(strategy, settings)
+        weights = (
+            None if settings.weights is None else WeightsFolder(settings.weights, best=1, before=journal.evaluations())
+        )
+
+        def show(evaluation: Evaluation) -> None:
+            if weights is not None:
+                weights.told(evaluation, strategy.parents())
             print(f"\r{path.stem} {journal.count()} of {evaluations} ", end="", file=sys.stderr)
 
         run_campaign(strategy, evaluator, journal, Budget(evaluations), Crew(lambda: workers), show)

@@ -33,6 +33,9 @@ class Strategy(Protocol):
     def tell(self, evaluation: Evaluation) -> None:
         """Take in a result, new or from the journal."""
 
+    def parents(self) -> set[int]:
+        """Numbers of the evaluations whose networks may have children now."""
+
 
 class CampaignError(RuntimeError):
     """Nearly everything failed, or nothing can be evaluated any more; the message gives the last reason."""

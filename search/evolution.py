@@ -122,6 +122,10 @@ class Evolution:
         if good:
             self.population.add(Member(value, -request.index, request.genome))
 
+    def parents(self) -> set[int]:
+        """Numbers of the evaluations whose networks may have children now."""
+        return {member.index for member in self.population.members}
+
     def _new(self, propose: Callable[[np.random.Generator], Proposal], rng: np.random.Generator) -> Proposal:
         """A proposal that was not tried yet, if one is found."""
         for _ in range(ATTEMPTS):

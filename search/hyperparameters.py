@@ -25,14 +25,15 @@ class SvmTuning:
     """Ask and tell over sets of one topology, as variants of the genome `start`.
 
     The first `random_sets` asked are drawn blindly, the rest are what the SVM accepts; it is
-    fitted anew when results have come in.
+    fitted anew when results have come in. `parents` are evaluations whose weights the sets may begin with.
     """
 
     stage = STAGE
 
-    def __init__(self, start: bytes, random_sets: int, seed: int) -> None:
+    def __init__(self, start: bytes, random_sets: int, seed: int, parents: tuple[int, ...] = ()) -> None:
         self.random_sets = random_sets
         self.seed = seed
+        self._parents = parents
         self._start = unpack(start)
         self._numbers = np.array(numeric_genes(self._start))
         self._sets: list[NDArray[np.int64]] = []
@@ -52,12 +53,16 @@ class SvmTuning:
         genes = self._start.copy()
         genes[self._numbers] = chosen
         generation = 0 if blind else 1
-        return Request(index, STAGE, generation, pack(genes), training_seed(self.seed, index), (), origin)
+        return Request(index, STAGE, generation, pack(genes), training_seed(self.seed, index), self._parents, origin)
 
     def tell(self, evaluation: Evaluation) -> None:
         """Take in a result, also one from the journal."""
         self._sets.append(unpack(evaluation.request.genome)[self._numbers])
         self._fitness.append(evaluation.fitness)
+
+    def parents(self) -> set[int]:
+        """Numbers of the evaluations whose weights sets may begin with."""
+        return set(self._parents)
 
     def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         sizes = SIZES[self._numbers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -18,6 +19,7 @@ from apps.evaluate import EvaluationSettings
 from apps.finish import Finalist, keep_best, try_finalist
 from apps.parsl_apps import Engine, start_engine, value_of
 from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_baseline
+from apps.weights import WeightsFolder
 from data_prep.balance import balance_lines
 from data_prep.files import whole_file
 from data_prep.labels import load_labels
@@ -27,13 +29,16 @@ from networks.genome import decode
 from networks.space import Limits
 from search.budget import Budget
 from search.campaign import Crew, Strategy, run_campaign
-from search.evaluation import Evaluator, Status
+from search.evaluation import Evaluation, Evaluator, Status
 from search.evolution import Evolution
+from search.halving import Halving
 from search.hyperparameters import SvmTuning
 from search.journal import Journal
+from search.price import Price
+from search.screening import Screening
 from search.utilisation import Utilisation
 from site_configs.local import count_workers, local
-from workflow.config import RunConfig
+from workflow.config import RunConfig, SearchConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
 from workflow.stopping import first_ctrl_c
@@ -119,18 +124,44 @@ def _search(run: Run, digest: str) -> list[Finalist]:
         seconds=config.search.seconds,
         fitness=config.search.fitness,
         limit_s=_limit_s(config),
+        weights=run.folder.weights if config.search.inherit else None,
     )
     evaluator = run.engine.evaluator(settings)
     with closing(Journal(run.folder.journal, run.progress.say)) as journal:
-        evolution = Evolution(config.search.population, config.seed)
-        _campaign(run, "evolution", evolution, Budget(config.search.most_evaluations), evaluator, journal)
+        evolution = _evolution(config)
+        _campaign(run, "evolution", evolution, _budget(config.search), evaluator, journal)
         best = journal.best(1, evolution.stage)[0]
-        tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed)
+        parents = (best.request.index,) if config.search.inherit else ()
+        tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, parents)
         _campaign(run, "SVM tuning", tuning, Budget(config.tuning.most_evaluations), evaluator, journal)
         _repeat_warnings(run, journal)
         ranked = journal.best(config.training.finalists)
     run.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
     return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]
+
+
+def _evolution(config: RunConfig) -> Evolution:
+    """The evolution with the options that are switched on."""
+    search = config.search
+    return Evolution(
+        search.population,
+        config.seed,
+        lifetime=search.lifetime,
+        inherit=search.inherit,
+        screening=Screening() if search.screening else None,
+        halving=Halving() if search.halving else None,
+        price=Price(search.price, search.price_on) if search.price else None,
+    )
+
+
+def _budget(search: SearchConfig) -> Budget:
+    """When the evolution ends."""
+    return Budget(
+        search.most_evaluations,
+        seconds=math.inf if search.minutes is None else 60 * search.minutes,
+        plateau=search.plateau,
+        target=math.inf if search.target_error is None else 1 - search.target_error,
+    )
 
 
 def _repeat_warnings(run: Run, journal: Journal) -> None:
@@ -174,7 +205,7 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
     figures = run.engine.submit(draw_figures, folder.path, run.targets, run.config.search.population, maps)
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
         drawn: list[Path] = value_of(figures)
-    for temporary in (folder.parts, folder.finalists):
+    for temporary in (folder.parts, folder.finalists, folder.weights):
         shutil.rmtree(temporary, ignore_errors=True)
     return drawn
 
@@ -195,7 +226,13 @@ def _campaign(run: Run, name: str, strategy: Strategy, budget: Budget, evaluator
         run.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view,
         first_ctrl_c(run.progress.say) as stopping,
     ):
-        run_campaign(strategy, stopping.watching(evaluator), journal, budget, crew, view.result, stopping)
+        weights = WeightsFolder(run.folder.weights, run.config.training.finalists, journal.evaluations())
+
+        def take(evaluation: Evaluation) -> None:
+            weights.told(evaluation, strategy.parents())
+            view.result(evaluation)
+
+        run_campaign(strategy, stopping.watching(evaluator), journal, budget, crew, take, stopping)
     if stopping.asked:
         raise KeyboardInterrupt  # what was running is done: the run ends as if interrupted now
 

@@ -35,6 +35,7 @@ class RunFolder:
         self.fourier = self.path / "fourier.json"
         self.tiles = self.path / "tiles.h5"
         self.journal = self.path / "journal.sqlite"
+        self.weights = self.path / "weights"
         self.finalists = self.path / "finalists"
         self.detector = self.path / "detector.safetensors"
         self.parts = self.path / "parts"

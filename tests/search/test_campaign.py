@@ -163,10 +163,20 @@ def test_it_stops_when_everything_fails_from_the_start(path):
 
 
 def test_records_come_back_from_the_journal_unchanged(path):
-    request = Request(7, "evolution", 2, bytes(range(LENGTH)), 123456789, (3, 4), "crossover")
+    request = Request(
+        7,
+        "evolution",
+        2,
+        bytes(range(LENGTH)),
+        123456789,
+        (3, 4),
+        "uniform+change_genes",
+        0.2,
+        ((0.25, 0.1), (0.5, 0.2)),
+    )
     evaluation = Evaluation(
         request, Status.DIVERGED, "loss 'nan'; \"quoted\"", "disk full", 0.25, {"f1": 0.25}, 80, 12.5, 10**10,
-        4321, 10**9, 0.125, "node7", "3", "cuda:0", 1.5, 9.75,
+        4321, 10**9, 0.125, 0.5, (0.1, 0.2), "node7", "3", "cuda:0", 1.5, 9.75,
     )  # fmt: skip
     with closing(Journal(path)) as journal:
         journal.append([evaluation])
