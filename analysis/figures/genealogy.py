@@ -1,0 +1,127 @@
+"""Where the winner comes from: its ancestors, and what each step of its main line changed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.figures.style import ORIGINS, dot_size, error_limits, error_name, plain_axes, save_figure, say_instead
+from analysis.genealogy import Step, family, main_line, most_telling
+from analysis.population import kind_of_origin
+from search.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_STEPS = 12
+WRAP = 88  # characters
+MOST_LINES = 3  # of a step
+LINE_IN = 0.19
+
+
+def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None, fitness: str, path: Path) -> Path:
+    """Draw the winner's ancestors by arrival and error, and its main line (the fitter parents) in words.
+
+    Of a long line, the steps that gained the most are told. `fitness` is the name of the score.
+    """
+    import numpy as np
+    from matplotlib import pyplot as plt
+
+    if winner is None:
+        figure, axes = plt.subplots(figsize=(10, 2.5), layout="constrained")
+        say_instead(axes, "no network was evaluated well: nobody has won")
+        return save_figure(figure, path)
+    steps = main_line(evaluations, winner)
+    shown = most_telling(steps, MOST_STEPS)
+    texts = [_lines(step) for step in steps]
+    height = max(3.6, 0.6 + LINE_IN * sum(len(texts[number]) + 1.2 for number in shown))
+    figure, (tree, words) = plt.subplots(1, 2, figsize=(13, height), width_ratios=[4, 7], layout="constrained")
+    related = family(evaluations, winner)
+    _show_tree(tree, related, steps, shown)
+    tree.set_ylim(error_limits(1 - np.array([network.fitness for network, _ in related])))
+    tree.set_ylabel(error_name(fitness))
+    _tell(words, steps, shown, texts)
+    figure.suptitle(
+        f"Network {winner.request.index} and its {len(related) - 1:,} ancestors; "
+        f"its main line has {len(steps) - 1} steps",
+        fontsize=10.5,
+    )
+    return save_figure(figure, path)
+
+
+def _lines(step: Step) -> list[str]:
+    """A step in words: its title, then what changed."""
+    request, error = step.network.request, 1 - step.network.fitness
+    title = f"network {request.index}, generation {request.generation}: error {error:.3f}"
+    if step.parent is None:
+        return [f"{title}, from the prior"]
+    title += f" ({-step.gain:+.3f} on network {step.parent.request.index}), {request.origin.replace('+', ' + ')}"
+    if step.other is not None:
+        title += f" with network {step.other.request.index} ({1 - step.other.fitness:.3f})"
+    lines = textwrap.wrap("; ".join(step.changes).replace("_", " "), WRAP)
+    more = len(lines) > MOST_LINES
+    return [title.replace("_", " "), *lines[:MOST_LINES], *([f"… {len(step.changes)} changes in all"] if more else [])]
+
+
+def _show_tree(
+    panel: Axes,
+    related: Sequence[tuple[Evaluation, tuple[Evaluation, ...]]],
+    steps: Sequence[Step],
+    shown: Sequence[int],
+) -> None:
+    """Ancestors by number and error, joined to their parents; those of the main line are larger."""
+    from matplotlib.collections import LineCollection
+
+    def place(network: Evaluation) -> tuple[float, float]:
+        return float(network.request.index), 1 - network.fitness
+
+    lines = [[place(parent), place(child)] for child, parents in related for parent in parents]
+    panel.add_collection(LineCollection(lines, colors="0.75", linewidths=0.7, alpha=min(1.0, 300 / max(len(lines), 1))))
+    size = dot_size(4 * len(related))
+    for kind, (colour, marker) in ORIGINS.items():
+        here = [place(network) for network, _ in related if kind_of_origin(network.request) == kind]
+        if here:
+            panel.plot(*zip(*here, strict=True), marker, color=colour, markersize=size, markeredgewidth=0, label=kind)
+    panel.plot(*zip(*(place(step.network) for step in steps), strict=True), "-", color="black", linewidth=1.6)
+    for number in shown:
+        network = steps[number].network
+        colour, marker = ORIGINS[kind_of_origin(network.request)]
+        panel.plot(*place(network), marker, color=colour, markersize=7, markeredgecolor="black")
+    panel.set_xlabel("number of the network")
+    plain_axes(panel)
+    panel.legend(frameon=False, fontsize=8.5, loc="upper right")
+
+
+def _tell(panel: Axes, steps: Sequence[Step], shown: Sequence[int], texts: Sequence[Sequence[str]]) -> None:
+    """The shown steps in words, from the founder down to the winner; of the others, how many and what they brought."""
+    panel.set_axis_off()
+    total = sum(len(texts[number]) + 1.2 for number in shown)
+    panel.set(xlim=(0, 1), ylim=(total, 0))
+    y, last = 0.6, 0
+    for number in shown:
+        left_out = steps[last + 1 : number]
+        if left_out:
+            brought = -sum(step.gain for step in left_out)
+            panel.text(
+                0.03,
+                y - 0.7,
+                f"… {len(left_out)} steps, together {brought:+.3f}",
+                color="0.45",
+                fontsize=8,
+                va="center",
+            )
+        last = number
+        colour, marker = ORIGINS[kind_of_origin(steps[number].network.request)]
+        panel.plot(0.01, y, marker, color=colour, markeredgecolor="black", markersize=7, clip_on=False)
+        for line, text in enumerate(texts[number]):
+            panel.text(
+                0.03,
+                y + line,
+                text,
+                fontsize=8.5 if line == 0 else 8,
+                color="black" if line == 0 else "0.3",
+                va="center",
+            )
+        y += len(texts[number]) + 1.2
