@@ -19,6 +19,13 @@ MOST = 3000  # drawn of more: the order of importance does not change, the time 
 FOLDS = 5
 REPEATS = 5
 TREES = 100
+SURE = 0.01  # p-value
+CHOICES = {
+    "optimiser": space.OPTIMISERS,
+    "schedule": space.SCHEDULES,
+    "loss": space.LOSSES,
+    "commonest activation": space.ACTIVATIONS,
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +33,12 @@ class Importance:
     """Importance (n,) of features by `names`, with its standard error over the folds.
 
     A feature's importance is by how much R² of held-out networks falls when its values are shuffled among them.
-    `r2` is that of all features.
+    `r2` is that of all features. `fitter` says with what of it networks are fitter: more, less, a choice; "" if
+    there is no such trend.
     """
 
     names: tuple[str, ...]
+    fitter: tuple[str, ...]
     drop: NDArray[np.float64]
     error: NDArray[np.float64]
     r2: float
@@ -49,22 +58,22 @@ def features_of(spec: NetworkSpec) -> dict[str, float]:
         "batch size": training.batch_size,
         "weight of defects": training.defect_weight,
         "augmentation": training.augmentation,
-        "optimiser": space.OPTIMISERS.index(training.optimiser),
-        "schedule": space.SCHEDULES.index(training.schedule),
-        "loss": space.LOSSES.index(training.loss),
-        "convolutions": len(convolutions),
-        "pools": sum(isinstance(layer, Pool) for layer in layers),
-        "fully connected layers": sum(isinstance(layer, FullyConnected) for layer in layers),
+        "optimiser": CHOICES["optimiser"].index(training.optimiser),
+        "schedule": CHOICES["schedule"].index(training.schedule),
+        "loss": CHOICES["loss"].index(training.loss),
+        "number of convolutions": len(convolutions),
+        "number of pools": sum(isinstance(layer, Pool) for layer in layers),
+        "number of fully connected layers": sum(isinstance(layer, FullyConnected) for layer in layers),
         "total stride": spec.stride,
-        "kernels of the first convolution": widths[0],
+        "kernels, first convolution": widths[0],
         "kernels, mean": float(np.mean(widths)),
-        "window of the first convolution": convolutions[0].kernel_height * convolutions[0].kernel_width,
-        "window, mean": float(np.mean([layer.kernel_height * layer.kernel_width for layer in convolutions])),
+        "kernel area, first convolution": convolutions[0].kernel_height * convolutions[0].kernel_width,
+        "kernel area, mean": float(np.mean([layer.kernel_height * layer.kernel_width for layer in convolutions])),
         "dilation, mean": float(np.mean([layer.dilation for layer in convolutions])),
-        "activation, commonest": space.ACTIVATIONS.index(Counter(active).most_common(1)[0][0]),
-        "normalised convolutions, share": float(np.mean([c.normalisation == "batch" for c in convolutions])),
-        "replicate padding, share": float(np.mean([c.padding == "replicate" for c in convolutions])),
-        "skip links": sum(c.skip for c in convolutions),
+        "commonest activation": space.ACTIVATIONS.index(Counter(active).most_common(1)[0][0]),
+        "share of convolutions normalised": float(np.mean([c.normalisation == "batch" for c in convolutions])),
+        "share of convolutions padded by replicas": float(np.mean([c.padding == "replicate" for c in convolutions])),
+        "number of skip links": sum(c.skip for c in convolutions),
         "dropout, mean": float(np.mean([c.dropout for c in convolutions])),
     }
 
@@ -111,4 +120,19 @@ def _learn(
         )
         drops.append(shuffled.importances_mean)
     error = np.std(drops, axis=0, ddof=1) / np.sqrt(FOLDS)
-    return Importance(names, np.mean(drops, axis=0), error, float(r2_score(ranks, predicted)), len(fitness))
+    trends = tuple(trend(name, column, ranks) for name, column in zip(names, features.T, strict=True))
+    return Importance(names, trends, np.mean(drops, axis=0), error, float(r2_score(ranks, predicted)), len(fitness))
+
+
+def trend(name: str, values: NDArray[np.float64], ranks: NDArray[np.float64]) -> str:
+    """With what of a feature's values (n,) networks are fitter: more, less, a choice; "" if that is unsure."""
+    from scipy.stats import kruskal, spearmanr
+
+    if name not in CHOICES:
+        found = spearmanr(values, ranks)
+        return "" if found.pvalue > SURE else "more" if found.statistic > 0 else "less"
+    groups = {value: ranks[values == value] for value in np.unique(values)}
+    if kruskal(*groups.values()).pvalue > SURE:
+        return ""
+    best = max(groups, key=lambda value: groups[value].mean())
+    return str(CHOICES[name][int(best)]).replace("_", " ")

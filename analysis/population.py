@@ -16,7 +16,7 @@ KINDS = ("prior", "mutation", "crossover")
 def population_quantiles(fitness: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Quantiles (n, `QUANTILES`) of the `size` best of fitness (n,) up to and with each network.
 
-    NaN is a network that failed: it changes nothing. Before the first good one, quantiles are NaN.
+    NaN is a network that failed: it changes nothing. Until there are `size` good ones, quantiles are NaN.
     """
     members: list[float] = []
     rows = np.full((len(fitness), len(QUANTILES)), np.nan)
@@ -25,7 +25,7 @@ def population_quantiles(fitness: NDArray[np.float64], size: int) -> NDArray[np.
             insort(members, value)
             if len(members) > size:
                 members.pop(0)
-        if members:
+        if len(members) == size:
             rows[number] = [_quantile(members, share) for share in QUANTILES]
     return rows
 

@@ -21,13 +21,13 @@ def difference(old: NetworkSpec, new: NetworkSpec) -> list[str]:
     pairs = align(old.layers, new.layers)
     gone = [layer for layer, other in pairs if layer is not None and other is None]
     words: list[str] = []
-    before = after = 0
+    after = 0
     moved: list[Layer] = []
     for left, right in pairs:
-        before += left is not None
         after += right is not None
         if left is not None and right is not None:
-            words += [f"{change} in layer {after}" for change in _changes(left, right)]
+            changes = _changes(left, right)
+            words += [f"{', '.join(changes)} in layer {after}"] if changes else []
         elif right is not None and right in gone:
             gone.remove(right)
             moved.append(right)

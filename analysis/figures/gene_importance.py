@@ -35,6 +35,12 @@ def draw_gene_importance(evaluations: Sequence[Evaluation], path: Path) -> Path:
     rows = np.arange(len(order))
     axes.barh(rows, importance.drop[order], xerr=importance.error[order], color=BLUE, ecolor="0.3", height=0.7)
     axes.set_yticks(rows, [importance.names[number] for number in order])
+    for row, number in enumerate(order):
+        if importance.fitter[number]:
+            right = max(importance.drop[number] + importance.error[number], 0)
+            text = f" fitter with {importance.fitter[number]}"
+            axes.text(right, row, text, va="center", fontsize=8, color="0.3")
+    axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("importance: loss of R² when the gene's values are shuffled (± standard error)")

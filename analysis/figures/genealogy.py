@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.figures.style import ORIGINS, dot_size, error_limits, error_name, plain_axes, save_figure, say_instead
+from analysis.figures.style import (
+    ORIGINS,
+    counted,
+    dot_size,
+    error_limits,
+    error_name,
+    plain_axes,
+    save_figure,
+    say_instead,
+)
 from analysis.genealogy import Step, family, main_line, most_telling
 from analysis.population import kind_of_origin
 from search.evaluation import Evaluation
@@ -16,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_STEPS = 12
-WRAP = 88  # characters
+WRAP = 115  # characters
 MOST_LINES = 3  # of a step
-LINE_IN = 0.19
+LINE_IN, SPACE = 0.17, 1.4  # between lines; lines from a step to the next
 
 
 def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None, fitness: str, path: Path) -> Path:
@@ -36,16 +45,19 @@ def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None,
     steps = main_line(evaluations, winner)
     shown = most_telling(steps, MOST_STEPS)
     texts = [_lines(step) for step in steps]
-    height = max(3.6, 0.6 + LINE_IN * sum(len(texts[number]) + 1.2 for number in shown))
+    length = sum(len(texts[number]) - 1 + 2 * SPACE for number in shown)
+    height = max(3.6, 0.6 + LINE_IN * length)
     figure, (tree, words) = plt.subplots(1, 2, figsize=(13, height), width_ratios=[4, 7], layout="constrained")
     related = family(evaluations, winner)
     _show_tree(tree, related, steps, shown)
-    tree.set_ylim(error_limits(1 - np.array([network.fitness for network, _ in related])))
+    low, high = error_limits(1 - np.array([network.fitness for network, _ in related]))
+    tree.set_ylim(low, max(high, *(1.01 - step.network.fitness for step in steps)))
     tree.set_ylabel(error_name(fitness))
     _tell(words, steps, shown, texts)
+    words.set(xlim=(0, 1), ylim=((height - 0.6) / LINE_IN, 0))
     figure.suptitle(
-        f"Network {winner.request.index} and its {len(related) - 1:,} ancestors; "
-        f"its main line has {len(steps) - 1} steps",
+        f"network {winner.request.index}, the fittest, and its {counted(len(related) - 1, 'ancestor')}; "
+        f"the line of the fitter parents has {counted(len(steps) - 1, 'step')}",
         fontsize=10.5,
     )
     return save_figure(figure, path)
@@ -60,9 +72,10 @@ def _lines(step: Step) -> list[str]:
     title += f" ({-step.gain:+.3f} on network {step.parent.request.index}), {request.origin.replace('+', ' + ')}"
     if step.other is not None:
         title += f" with network {step.other.request.index} ({1 - step.other.fitness:.3f})"
-    lines = textwrap.wrap("; ".join(step.changes).replace("_", " "), WRAP)
-    more = len(lines) > MOST_LINES
-    return [title.replace("_", " "), *lines[:MOST_LINES], *([f"… {len(step.changes)} changes in all"] if more else [])]
+    lines = textwrap.wrap("; ".join(step.changes) or "nothing changed that the network reads", WRAP)
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], lines[MOST_LINES - 1] + " …"]
+    return [title.replace("_", " "), *lines]
 
 
 def _show_tree(
@@ -97,21 +110,13 @@ def _show_tree(
 def _tell(panel: Axes, steps: Sequence[Step], shown: Sequence[int], texts: Sequence[Sequence[str]]) -> None:
     """The shown steps in words, from the founder down to the winner; of the others, how many and what they brought."""
     panel.set_axis_off()
-    total = sum(len(texts[number]) + 1.2 for number in shown)
-    panel.set(xlim=(0, 1), ylim=(total, 0))
     y, last = 0.6, 0
     for number in shown:
         left_out = steps[last + 1 : number]
         if left_out:
-            brought = -sum(step.gain for step in left_out)
-            panel.text(
-                0.03,
-                y - 0.7,
-                f"… {len(left_out)} steps, together {brought:+.3f}",
-                color="0.45",
-                fontsize=8,
-                va="center",
-            )
+            brought = f"… {counted(len(left_out), 'step')}, together {-sum(step.gain for step in left_out):+.3f}"
+            panel.text(0.03, y, brought, color="0.45", fontsize=8, va="center")
+            y += SPACE
         last = number
         colour, marker = ORIGINS[kind_of_origin(steps[number].network.request)]
         panel.plot(0.01, y, marker, color=colour, markeredgecolor="black", markersize=7, clip_on=False)
@@ -124,4 +129,4 @@ def _tell(panel: Axes, steps: Sequence[Step], shown: Sequence[int], texts: Seque
                 color="black" if line == 0 else "0.3",
                 va="center",
             )
-        y += len(texts[number]) + 1.2
+        y += len(texts[number]) - 1 + SPACE

@@ -13,9 +13,11 @@ from analysis.figures.style import (
     MOST_DOTS,
     ORANGE,
     VERMILION,
+    counted,
     dot_size,
     error_limits,
     error_name,
+    legend_below,
     plain_axes,
     save_figure,
     say_instead,
@@ -38,7 +40,7 @@ def draw_pareto_front(evaluations: Sequence[Evaluation], shipped: int | None, fi
 
     good = [e for e in evaluations if e.status is Status.OK]
     winner = winner_of(good)
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(10, 5), sharey=True, layout="constrained")
     costs = (
         (
             "FLOPs of detection, G per megapixel",
@@ -63,7 +65,9 @@ def draw_pareto_front(evaluations: Sequence[Evaluation], shipped: int | None, fi
         else:
             say_instead(panel, "no network was evaluated well")
     panels[0].set_ylabel(error_name(fitness))
-    figure.suptitle(f"{len(good):,} networks: each step of a front is a better network for more", fontsize=10.5)
+    figure.suptitle(
+        f"{counted(len(good), 'network')}: each step of a front is a better network for more", fontsize=10.5
+    )
     return save_figure(figure, path)
 
 
@@ -74,6 +78,8 @@ def _show(
     marked: Sequence[tuple[str, int, str, str, float]],
 ) -> None:
     """Networks, the front, and the marked ones by their number."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     limits = error_limits(error)
     dots = spread(len(cost), MOST_DOTS)
     panel.plot(
@@ -92,6 +98,8 @@ def _show(
         )  # fmt: skip
     panel.set_xscale("log")
     panel.set_ylim(limits)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter(NullFormatter())
     plain_axes(panel)
-    panel.legend(frameon=False, fontsize=8.5, loc="upper right")
+    legend_below(panel, 2)

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from analysis.figures.style import (
     MOST_DOTS,
     ORIGINS,
+    counted,
     dot_size,
     error_limits,
     error_name,
+    legend_below,
     plain_axes,
     save_figure,
     say_instead,
@@ -42,7 +44,7 @@ def draw_search_history(evaluations: Sequence[Evaluation], population: int, fitn
     stages = {name: [e for e in evaluations if e.request.stage == name] for name in TITLES}
     shown = [name for name, of_stage in stages.items() if of_stage] or ["evolution"]
     figure, panels = plt.subplots(
-        1, len(shown), figsize=(10, 4.4), sharey=True, squeeze=False, width_ratios=[3, 2][: len(shown)],
+        1, len(shown), figsize=(10, 5), sharey=True, squeeze=False, width_ratios=[3, 2][: len(shown)],
         layout="constrained",
     )  # fmt: skip
     if not evaluations:
@@ -56,10 +58,11 @@ def draw_search_history(evaluations: Sequence[Evaluation], population: int, fitn
             _show_population(panel, _fitness(stages[name]), population)
         _show_best(panel, _fitness(stages[name]), per_x, _best(stages["evolution"] if name == "tuning" else []))
         panel.set_xlabel("generation" if name == "evolution" else "hyperparameter set")
-        panel.set_title(f"{TITLES[name]}: {len(stages[name]):,} networks", fontsize=10.5)
+        panel.set_title(f"{TITLES[name]}: {counted(len(stages[name]), 'network')}", fontsize=10.5)
         panel.set_ylim(limits)
         plain_axes(panel)
-        panel.legend(frameon=False, fontsize=8.5, loc="upper right", ncols=2)
+        panel.set_xlim(left=0)
+        legend_below(panel, 3)
     panels[0, 0].set_ylabel(error_name(fitness))
     return save_figure(figure, path)
 
@@ -94,10 +97,12 @@ def _show(panel: Axes, evaluations: Sequence[Evaluation], per_x: int, limits: tu
 
 def _show_population(panel: Axes, fitness: NDArray[np.float64], population: int) -> None:
     """Median and middle half of the population."""
+    if np.isfinite(fitness).sum() < population:
+        return
     numbers = spread(len(fitness), MOST_STEPS)
     _, lower, median, upper, _ = 1 - population_quantiles(fitness, population)[numbers].T
     x = (numbers + 1) / population
-    panel.fill_between(x, upper, lower, step="post", color="0.35", alpha=0.3, linewidth=0, label="population, half")
+    panel.fill_between(x, upper, lower, step="post", color="0.35", alpha=0.3, linewidth=0, label="its middle half")
     panel.step(x, median, where="post", color="0.25", linewidth=1.1, linestyle="--", label="population, median")
 
 

@@ -58,6 +58,11 @@ def plain_axes(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def legend_below(axes: Axes, columns: int) -> None:
+    """A legend that hides nothing."""
+    axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns)
+
+
 def say_instead(axes: Axes, text: str) -> None:
     """Say why there is nothing to be seen."""
     axes.set_axis_off()
@@ -73,6 +78,11 @@ def tick_failures(axes: Axes, x: NDArray[np.float64], failed: Sequence[Evaluatio
     height, alpha = np.full(len(x), 0.02), 0.8 if len(x) < FEW_TICKS else 0.2
     axes.plot(x, height, "|", color=VERMILION, markersize=8, alpha=alpha, transform=axes.get_xaxis_transform())
     axes.plot([], [], "|", color=VERMILION, markersize=8, label=f"failed: {said}")
+
+
+def counted(count: int, noun: str) -> str:
+    """1 network, 2,000 networks."""
+    return f"{count:,} {noun}" + ("s" if count != 1 else "")
 
 
 def error_name(fitness: str) -> str:
@@ -96,4 +106,4 @@ def spread(count: int, most: int) -> NDArray[np.int64]:
 
 def dot_size(count: int) -> float:
     """Size of markers in points of which there are `count`."""
-    return float(np.clip(90 / max(count, 1) ** 0.5, 1.6, 5))
+    return float(np.clip(130 / max(count, 1) ** 0.5, 1.8, 5))

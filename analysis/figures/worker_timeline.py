@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.figures.style import BLUE, STAGES, VERMILION, plain_axes, save_figure, say_instead, tick_failures
+from analysis.figures.style import BLUE, STAGES, VERMILION, counted, plain_axes, save_figure, say_instead, tick_failures
 from analysis.workers import busy, rows_of, without_pauses
 from search.evaluation import Evaluation, Status
 from search.utilisation import Utilisation
@@ -57,10 +57,11 @@ def draw_worker_timeline(evaluations: Sequence[Evaluation], crews: Crews, path: 
     _show_crew(below, clock(starts), clock(ends), [[clock([t])[0], n] for crew in crews.values() for t, n in crew])
     times, failed = _failures(evaluations)
     tick_failures(below, clock(times), failed)
-    below.set_xlabel(f"{unit} since the first evaluation")
-    figure.suptitle(
-        f"{len(evaluations):,} evaluations on {len(names):,} workers; busy: {_shares(timed, crews)}", fontsize=10.5
-    )
+    paused = ends.max() - starts.min() - length > 1
+    below.set_xlabel(f"{unit} since the first evaluation" + (", long pauses cut out" if paused else ""))
+    below.yaxis.get_major_locator().set_params(integer=True)
+    found = f"{counted(len(evaluations), 'evaluation')} on {counted(len(names), 'worker')}"
+    figure.suptitle(f"{found}; busy: {_shares(timed, crews)}", fontsize=10.5)
     figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=8.5)
     return save_figure(figure, path)
 
