@@ -34,7 +34,7 @@ class Importance:
 
     A feature's importance is by how much R² of held-out networks falls when its values are shuffled among them.
     `r2` is that of all features. `fitter` says with what of it networks are fitter: more, less, a choice; "" if
-    there is no such trend.
+    there is no such trend. Trends are among the networks of the search, which prefers relatives of good ones.
     """
 
     names: tuple[str, ...]

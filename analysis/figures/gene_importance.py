@@ -36,7 +36,7 @@ def draw_gene_importance(evaluations: Sequence[Evaluation], path: Path) -> Path:
     axes.barh(rows, importance.drop[order], xerr=importance.error[order], color=BLUE, ecolor="0.3", height=0.7)
     axes.set_yticks(rows, [importance.names[number] for number in order])
     for row, number in enumerate(order):
-        if importance.fitter[number]:
+        if importance.fitter[number] and importance.drop[number] > importance.error[number]:
             right = max(importance.drop[number] + importance.error[number], 0)
             text = f" fitter with {importance.fitter[number]}"
             axes.text(right, row, text, va="center", fontsize=8, color="0.3")

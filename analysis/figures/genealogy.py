@@ -13,6 +13,7 @@ from analysis.figures.style import (
     dot_size,
     error_limits,
     error_name,
+    legend_below,
     plain_axes,
     save_figure,
     say_instead,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 12
 WRAP = 115  # characters
 MOST_LINES = 3  # of a step
+MANY = 1000  # networks
 LINE_IN, SPACE = 0.17, 1.4  # between lines; lines from a step to the next
 
 
@@ -103,8 +105,10 @@ def _show_tree(
         colour, marker = ORIGINS[kind_of_origin(network.request)]
         panel.plot(*place(network), marker, color=colour, markersize=7, markeredgecolor="black")
     panel.set_xlabel("number of the network")
+    if steps[-1].network.request.index > MANY:  # most ancestors of the fittest are early ones
+        panel.set_xscale("symlog", linthresh=MANY / 10)
     plain_axes(panel)
-    panel.legend(frameon=False, fontsize=8.5, loc="upper right")
+    legend_below(panel, 3)
 
 
 def _tell(panel: Axes, steps: Sequence[Step], shown: Sequence[int], texts: Sequence[Sequence[str]]) -> None:

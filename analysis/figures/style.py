@@ -59,8 +59,13 @@ def plain_axes(axes: Axes) -> None:
 
 
 def legend_below(axes: Axes, columns: int) -> None:
-    """A legend that hides nothing."""
-    axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns)
+    """A legend that hides nothing; its dots can be seen however small those of the figure are."""
+    from matplotlib.lines import Line2D
+
+    legend = axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns)
+    for handle in legend.legend_handles:
+        if isinstance(handle, Line2D):
+            handle.set_markersize(max(handle.get_markersize(), 5))
 
 
 def say_instead(axes: Axes, text: str) -> None:

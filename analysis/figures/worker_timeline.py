@@ -35,35 +35,45 @@ def draw_worker_timeline(evaluations: Sequence[Evaluation], crews: Crews, path: 
     timed = [e for e in evaluations if e.ended > e.started]
     if not timed:
         figure, axes = plt.subplots(figsize=(10, 2.5), layout="constrained")
-        say_instead(axes, f"no worker told its times; {len(evaluations)} evaluations")
+        say_instead(axes, f"no worker told its times; {counted(len(evaluations), 'evaluation')}")
         return save_figure(figure, path)
     names, rows = rows_of(timed)
-    starts, ends = np.array([e.started for e in timed]), np.array([e.ended for e in timed])
-    length = float(without_pauses(starts, ends, ends).max())
-    unit_s, unit = next((unit, name) for least, unit, name in UNITS if length >= least)
-
-    def clock(times: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-        return without_pauses(starts, ends, np.asarray(times, float)) / unit_s
-
-    shown = min(max(len(names), 2), MOST_BARS)
+    clock = _Clock(timed)
+    starts, ends = clock.show(clock.starts), clock.show(clock.ends)
+    as_bars = len(names) <= MOST_BARS and len(timed) <= MOST_BARS_IN_A_ROW * len(names)
+    high = 0.22 * (max(len(names), 2) if as_bars else min(len(names) + 1, MOST_BARS // 2))
     figure, (above, below) = plt.subplots(
-        2, 1, figsize=(10, 3.2 + 0.22 * shown), sharex=True, height_ratios=[0.22 * shown, 1.4], layout="constrained"
+        2, 1, figsize=(10, 3.2 + high), sharex=True, height_ratios=[high, 1.4], layout="constrained"
     )
-    if len(names) <= MOST_BARS and len(timed) <= MOST_BARS_IN_A_ROW * len(names):
-        _show_bars(above, timed, rows, clock(starts), clock(ends))
+    if as_bars:
+        _show_bars(above, timed, rows, starts, ends)
     else:
-        _show_shades(above, rows, clock(starts), clock(ends), len(names))
+        _show_shades(above, rows, starts, ends, len(names))
     _name_rows(above, names)
-    _show_crew(below, clock(starts), clock(ends), [[clock([t])[0], n] for crew in crews.values() for t, n in crew])
+    since = np.array(sorted(entry for crew in crews.values() for entry in crew)).reshape(-1, 2)
+    _show_crew(below, starts, ends, clock.show(since[:, 0]), since[:, 1])
     times, failed = _failures(evaluations)
-    tick_failures(below, clock(times), failed)
-    paused = ends.max() - starts.min() - length > 1
-    below.set_xlabel(f"{unit} since the first evaluation" + (", long pauses cut out" if paused else ""))
-    below.yaxis.get_major_locator().set_params(integer=True)
+    tick_failures(below, clock.show(times), failed)
+    below.set_xlabel(clock.label)
     found = f"{counted(len(evaluations), 'evaluation')} on {counted(len(names), 'worker')}"
     figure.suptitle(f"{found}; busy: {_shares(timed, crews)}", fontsize=10.5)
     figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=8.5)
     return save_figure(figure, path)
+
+
+class _Clock:
+    """Time in a unit that suits, since the first start, with long pauses cut out."""
+
+    def __init__(self, timed: Sequence[Evaluation]) -> None:
+        self.starts, self.ends = np.array([e.started for e in timed]), np.array([e.ended for e in timed])
+        seconds = without_pauses(self.starts, self.ends, self.ends).max()
+        self._unit_s, name = next((unit, name) for least, unit, name in UNITS if seconds >= least)
+        paused = self.ends.max() - self.starts.min() - seconds > 1
+        self.label = f"{name} since the first evaluation" + (", long pauses cut out" if paused else "")
+
+    def show(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Times (n,) since the epoch as they are shown."""
+        return without_pauses(self.starts, self.ends, times) / self._unit_s
 
 
 def _shares(evaluations: Sequence[Evaluation], crews: Crews) -> str:
@@ -123,19 +133,24 @@ def _name_rows(panel: Axes, names: Sequence[str]) -> None:
 
 
 def _show_crew(
-    panel: Axes, starts: NDArray[np.float64], ends: NDArray[np.float64], crew: Sequence[Sequence[float]]
+    panel: Axes,
+    starts: NDArray[np.float64],
+    ends: NDArray[np.float64],
+    since: NDArray[np.float64],
+    workers: NDArray[np.float64],
 ) -> None:
-    """Workers that were busy, beside those that there were."""
+    """Workers that were busy, beside those that there were, so many (n,) `since` then."""
+    from matplotlib.ticker import MaxNLocator
+
     edges = np.linspace(0, ends.max(), BINS + 1)
     panel.stairs(busy(starts, ends, edges), edges, fill=True, color=BLUE, alpha=0.45, label="busy workers")
-    if crew:
-        times, workers = np.array(sorted(crew, key=lambda since: since[0])).T
-        panel.step(
-            [*times, edges[-1]], [*workers, workers[-1]], where="post", color="black", label="workers there were"
-        )
+    if len(since):
+        there = [*workers, workers[-1]]
+        panel.step([*since, edges[-1]], there, where="post", color="black", label="workers there were")
     panel.set_ylabel("workers")
     panel.set_ylim(bottom=0)
     panel.set_xlim(0, edges[-1])
+    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     plain_axes(panel)
 
 
