@@ -17,8 +17,8 @@ from search.evaluation import Evaluation, Status
 FEWEST = 60  # networks to learn from
 MOST = 3000  # drawn of more: the order of importance does not change, the time would
 FOLDS = 5
-REPEATS = 5
-TREES = 100
+REPEATS = 3
+TREES = 60
 SURE = 0.01  # p-value
 CHOICES = {
     "optimiser": space.OPTIMISERS,

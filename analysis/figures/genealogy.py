@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None,
     steps = main_line(evaluations, winner)
     shown = most_telling(steps, MOST_STEPS)
     texts = [_lines(step) for step in steps]
-    length = sum(len(texts[number]) - 1 + 2 * SPACE for number in shown)
+    gaps = sum(after > before + 1 for before, after in pairwise(shown))
+    length = sum(len(texts[number]) - 1 + SPACE for number in shown) + SPACE * gaps
     height = max(3.6, 0.6 + LINE_IN * length)
     figure, (tree, words) = plt.subplots(1, 2, figsize=(13, height), width_ratios=[4, 7], layout="constrained")
     related = family(evaluations, winner)

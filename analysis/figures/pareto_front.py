@@ -98,7 +98,8 @@ def _show(
         )  # fmt: skip
     panel.set_xscale("log")
     panel.set_ylim(limits)
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    narrow = cost[cost > 0].min() > cost.max() / 100
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_formatter(NullFormatter())
     plain_axes(panel)

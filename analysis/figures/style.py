@@ -62,7 +62,9 @@ def legend_below(axes: Axes, columns: int) -> None:
     """A legend that hides nothing; its dots can be seen however small those of the figure are."""
     from matplotlib.lines import Line2D
 
-    legend = axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns)
+    legend = axes.legend(
+        frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.5, ncols=columns
+    )
     for handle in legend.legend_handles:
         if isinstance(handle, Line2D):
             handle.set_markersize(max(handle.get_markersize(), 5))
@@ -101,7 +103,7 @@ def error_limits(error: NDArray[np.float64]) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(error.min()), float(np.quantile(error, SHOWN_SHARE))
     pad = max(0.08 * (high - low), 0.005)
-    return low - pad, high + pad
+    return low - 1.6 * pad, high + pad  # below is room for what is written there
 
 
 def spread(count: int, most: int) -> NDArray[np.int64]:
