@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,36 +98,92 @@ def collect(folder: Path, targets: tuple[Target, ...], *parts: Path) -> Path:
     return maps
 
 
-def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, maps: Path) -> list[Path]:
-    """Draw the run's figures from what its folder holds."""
+@dataclass(frozen=True)
+class Drawn:
+    """Figures that were drawn, and for each that could not be why."""
+
+    figures: list[Path]
+    failed: list[str]
+
+
+def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, fitness: str, maps: Path) -> Drawn:
+    """Draw the run's figures from what its folder holds.
+
+    `population` is that of the evolution, `fitness` the name of its score. A figure that cannot be drawn is told
+    and left out: all results are written by now, and none shall be lost for a picture. Raises InputError where the
+    user can put it right, such as a full disk.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from analysis.figures.defect_maps import draw_defect_maps
+    drawn = Drawn([], [])
+    for draw, name in _figures(folder, targets, population, fitness, maps):
+        path = folder / "figures" / name
+        try:
+            draw(path)
+        except InputError:
+            raise
+        except Exception as error:
+            drawn.failed.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
+        else:
+            drawn.figures.append(path)
+    return drawn
+
+
+def _figures(
+    folder: Path, targets: tuple[Target, ...], population: int, fitness: str, maps: Path
+) -> list[tuple[Callable[[Path], object], str]]:
+    """What draws each figure, given its path, and the name of its file."""
+    from analysis.figures.gene_importance import draw_gene_importance
+    from analysis.figures.genealogy import draw_genealogy
     from analysis.figures.network_diagram import draw_network
+    from analysis.figures.pareto_front import draw_pareto_front
     from analysis.figures.search_history import draw_search_history
-    from analysis.figures.worker_timeline import STAGES, draw_worker_timeline
+    from analysis.figures.style import STAGES
+    from analysis.figures.worker_timeline import draw_worker_timeline
+    from analysis.genealogy import main_line, winner_of, write_line
     from networks.detector import load_detector
     from search.journal import Journal
 
-    journal = Journal(folder / "journal.sqlite")
-    evaluations = list(journal.evaluations())
-    crews = {stage: journal.crew(stage) for stage in STAGES}
-    journal.close()
-    figures = folder / "figures"
-    drawn = []
-    for target in targets:
-        # Three frames tell the story: the first, the middle and the last that could be read.
-        readable = [r.frame for r in load_results(maps) if r.movie == target.name and not r.error]
-        shown = {readable[i] for i in (0, len(readable) // 2, -1)} if readable else set()
-        results = [r for r in load_results(maps) if r.movie == target.name and r.frame in shown]
-        if results:
-            with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
-                truths = [truth_of(target, movie, r.frame, r.period_px) for r in results]
-                drawn.append(draw_defect_maps(movie, results, truths, figures / f"defect_maps_{target.name}.png"))
+    with closing(Journal(folder / "journal.sqlite")) as journal:
+        networks = list(journal.evaluations())
+        crews = {stage: journal.crew(stage) for stage in STAGES}
+    shipped = None
+    figures: list[tuple[Callable[[Path], object], str]] = [
+        (partial(_draw_target, target, maps), f"defect_maps_{target.name}.png") for target in _shown(targets, maps)
+    ]
     if (folder / "detector.safetensors").exists():
         detector = load_detector(folder / "detector.safetensors")
-        drawn.append(draw_network(detector.spec, detector.class_names, figures / "network.png"))
-    drawn.append(draw_search_history(evaluations, population, figures / "search_history.png"))
-    drawn.append(draw_worker_timeline(evaluations, crews, figures / "worker_timeline.png"))
-    return drawn
+        shipped = detector.provenance.get("evaluation")
+        figures.append((partial(draw_network, detector.spec, detector.class_names), "network.png"))
+    winner = winner_of(networks)
+    if winner is not None:
+        figures.append((lambda path: write_line(main_line(networks, winner), path), "genealogy.csv"))
+    return [
+        *figures,
+        (partial(draw_search_history, networks, population, fitness), "search_history.png"),
+        (partial(draw_genealogy, networks, winner, fitness), "genealogy.png"),
+        (partial(draw_gene_importance, networks), "gene_importance.png"),
+        (partial(draw_pareto_front, networks, shipped, fitness), "pareto_front.png"),
+        (partial(draw_worker_timeline, networks, crews), "worker_timeline.png"),
+    ]
+
+
+def _shown(targets: tuple[Target, ...], maps: Path) -> list[Target]:
+    """The targets, each with the three frames that tell its story: the first, middle and last that could be read."""
+    readable: dict[str, list[int]] = {}
+    for result in load_results(maps):
+        if not result.error:
+            readable.setdefault(result.movie, []).append(result.frame)
+    frames = {movie: sorted({of[i] for i in (0, len(of) // 2, -1)}) for movie, of in readable.items()}
+    return [replace(target, frames=tuple(frames[target.name])) for target in targets if target.name in frames]
+
+
+def _draw_target(target: Target, maps: Path, path: Path) -> Path:
+    """Draw a target's frames."""
+    from analysis.figures.defect_maps import draw_defect_maps
+
+    results = [r for r in load_results(maps) if r.movie == target.name and r.frame in target.frames]
+    with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:
+        truths = [truth_of(target, movie, r.frame, r.period_px) for r in results]
+        return draw_defect_maps(movie, results, truths, path)

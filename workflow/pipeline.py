@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.results import load_results
 from analysis.target import Target
-from apps.detect import collect, detect_frames, draw_figures
+from apps.detect import Drawn, collect, detect_frames, draw_figures
 from apps.evaluate import EvaluationSettings
 from apps.finish import Finalist, keep_best, try_finalist
 from apps.parsl_apps import Engine, start_engine, value_of
@@ -202,12 +202,15 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
             part = folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5"
             parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
-    figures = run.engine.submit(draw_figures, folder.path, run.targets, run.config.search.population, maps)
+    search = run.config.search
+    figures = run.engine.submit(draw_figures, folder.path, run.targets, search.population, search.fitness, maps)
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
-        drawn: list[Path] = value_of(figures)
+        drawn: Drawn = value_of(figures)
+    for reason in drawn.failed:
+        run.progress.say(f"warning: a figure could not be drawn: {reason}")
     for temporary in (folder.parts, folder.finalists, folder.weights):
         shutil.rmtree(temporary, ignore_errors=True)
-    return drawn
+    return drawn.figures
 
 
 def _chunks(targets: tuple[Target, ...]) -> list[Target]:

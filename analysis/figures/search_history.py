@@ -1,54 +1,118 @@
-"""How the search went: validation error of every network, and the best so far."""
+"""How the search went: every network, the population and the best so far."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.figures.style import BLUE, GREEN, GREY, VERMILION, plain_axes, save_figure
-from search.evaluation import Evaluation
+from analysis.figures.style import (
+    MOST_DOTS,
+    ORIGINS,
+    counted,
+    dot_size,
+    error_limits,
+    error_name,
+    legend_below,
+    plain_axes,
+    save_figure,
+    say_instead,
+    spread,
+    tick_failures,
+)
+from analysis.population import kind_of_origin, population_quantiles
+from search.evaluation import Evaluation, Status
 
-ORIGINS = {"prior": GREY, "mutation": GREEN, "crossover": BLUE, "random": GREY, "svm": VERMILION}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLES = {"evolution": "evolution", "tuning": "tuning of the best topology"}
+MOST_STEPS = 3000  # of a line
 
 
-def draw_search_history(evaluations: Sequence[Evaluation], population: int, path: Path) -> Path:
-    """Draw validation error (1 - pixel F1) against generation, then against tuned set."""
+def draw_search_history(evaluations: Sequence[Evaluation], population: int, fitness: str, path: Path) -> Path:
+    """Draw the error of networks by generation, and beside it by tuned set.
+
+    A dot is a network, by its origin; ticks below are those that failed. The band holds the middle half of the
+    population, the `population` best so far. `fitness` is the name of the score, see `networks.metrics.SCORES`.
+    """
     from matplotlib import pyplot as plt
 
-    evolved = [e for e in evaluations if e.request.stage == "evolution"]
-    tuned = [e for e in evaluations if e.request.stage == "tuning"]
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, width_ratios=[3, 2], layout="constrained")
-    best_before = min((1 - e.fitness for e in evolved), default=1.0)
-    panels = (
-        (axes[0], evolved, np.arange(1, len(evolved) + 1) / population, "generation", "evolution", 1.0),
-        (
-            axes[1],
-            tuned,
-            np.arange(1, len(tuned) + 1),
-            "hyperparameter set",
-            "tuning of the best topology",
-            best_before,
-        ),
-    )
-    for panel, of_stage, x, label, title, start in panels:
-        error = np.array([1 - e.fitness for e in of_stage])
-        for origin, colour in ORIGINS.items():
-            chosen = np.array([e.request.origin == origin for e in of_stage], bool)
-            if chosen.any():
-                panel.plot(x[chosen], error[chosen], "o", color=colour, markersize=5, alpha=0.75, label=origin)
-        if len(error):
-            best = np.minimum(np.minimum.accumulate(error), start)
-            panel.step(x, best, where="post", color="black", linewidth=1.6, label="best so far")
-            panel.annotate(
-                f"{best[-1]:.3f}", (x[-1], best[-1]), xytext=(0, -12), textcoords="offset points", ha="right"
-            )
-        panel.set_xlabel(label)
-        panel.set_title(f"{title}: {len(of_stage)} networks", fontsize=10.5)
+    stages = {name: [e for e in evaluations if e.request.stage == name] for name in TITLES}
+    shown = [name for name, of_stage in stages.items() if of_stage] or ["evolution"]
+    figure, panels = plt.subplots(
+        1, len(shown), figsize=(10, 5), sharey=True, squeeze=False, width_ratios=[3, 2][: len(shown)],
+        layout="constrained",
+    )  # fmt: skip
+    if not evaluations:
+        say_instead(panels[0, 0], "no network was evaluated")
+        return save_figure(figure, path)
+    limits = error_limits(1 - np.array([e.fitness for e in evaluations if e.status is Status.OK]))
+    for panel, name in zip(panels[0], shown, strict=True):
+        per_x = population if name == "evolution" else 1
+        _show(panel, stages[name], per_x, limits)
+        if name == "evolution":
+            _show_population(panel, _fitness(stages[name]), population)
+        _show_best(panel, _fitness(stages[name]), per_x, _best(stages["evolution"] if name == "tuning" else []))
+        panel.set_xlabel("generation" if name == "evolution" else "hyperparameter set")
+        panel.set_title(f"{TITLES[name]}: {counted(len(stages[name]), 'network')}", fontsize=10.5)
+        panel.set_ylim(limits)
         plain_axes(panel)
-        if len(of_stage):
-            panel.legend(frameon=False, fontsize=9)
-    axes[0].set_ylabel("validation error, 1 - pixel F1")
-    axes[0].set_ylim(bottom=0)
+        panel.set_xlim(left=0)
+        legend_below(panel, 3)
+    panels[0, 0].set_ylabel(error_name(fitness))
     return save_figure(figure, path)
+
+
+def _fitness(evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
+    """Fitness (n,), NaN for networks that failed."""
+    return np.array([e.fitness if e.status is Status.OK else np.nan for e in evaluations])
+
+
+def _best(evaluations: Sequence[Evaluation]) -> float:
+    return max((e.fitness for e in evaluations if e.status is Status.OK), default=np.nan)
+
+
+def _show(panel: Axes, evaluations: Sequence[Evaluation], per_x: int, limits: tuple[float, float]) -> None:
+    """A dot for each network, on the upper edge if it is worse than that; a tick for each that failed."""
+    numbers = spread(len(evaluations), MOST_DOTS)
+    chosen = [evaluations[number] for number in numbers]
+    error, x = 1 - _fitness(chosen), (numbers + 1) / per_x
+    kinds = np.array([kind_of_origin(e.request) for e in chosen])
+    for kind, (colour, marker) in ORIGINS.items():
+        here = kinds == kind
+        if here.any():
+            panel.plot(
+                x[here], np.minimum(error[here], limits[1]), marker, color=colour, markersize=dot_size(len(chosen)),
+                markeredgewidth=0, alpha=0.75, clip_on=False, label=kind,
+            )  # fmt: skip
+    bad = [number for number, e in enumerate(evaluations) if e.status is not Status.OK]
+    tick_failures(panel, (np.array(bad) + 1) / per_x, [evaluations[number] for number in bad])
+    if len(chosen) < len(evaluations):
+        panel.plot([], [], " ", label=f"(one network in {len(evaluations) / len(chosen):.0f} drawn)")
+
+
+def _show_population(panel: Axes, fitness: NDArray[np.float64], population: int) -> None:
+    """Median and middle half of the population."""
+    if np.isfinite(fitness).sum() < population:
+        return
+    numbers = spread(len(fitness), MOST_STEPS)
+    _, lower, median, upper, _ = 1 - population_quantiles(fitness, population)[numbers].T
+    x = (numbers + 1) / population
+    panel.fill_between(x, upper, lower, step="post", color="0.35", alpha=0.3, linewidth=0, label="its middle half")
+    panel.step(x, median, where="post", color="0.25", linewidth=1.1, linestyle="--", label="population, median")
+
+
+def _show_best(panel: Axes, fitness: NDArray[np.float64], per_x: int, before: float) -> None:
+    """The least error so far, from that of an earlier stage on, where it is not NaN."""
+    best = 1 - np.fmax.accumulate(np.concatenate([[before], fitness]))[1:]
+    if np.isnan(best).all():
+        return
+    numbers = spread(len(best), MOST_STEPS)
+    panel.step((numbers + 1) / per_x, best[numbers], where="post", color="black", linewidth=1.6, label="best so far")
+    panel.annotate(
+        f"{best[-1]:.3f}", (len(best) / per_x, best[-1]), xytext=(0, -11), textcoords="offset points", ha="right"
+    )

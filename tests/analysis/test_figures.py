@@ -1,14 +1,15 @@
 """Figures say with their colours what the scores say with numbers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from analysis.figures import gene_importance, genealogy, pareto_front, search_history, worker_timeline
 from analysis.figures.defect_maps import compare
-from analysis.figures.search_history import draw_search_history
-from analysis.figures.worker_timeline import draw_worker_timeline
 from data_prep.labels import from_objects
 from data_prep.objects import Objects
-from search.evaluation import Evaluation, Request, Status
+from search.evaluation import Status
 
 PERIOD = 8.0
 SHAPE = (80, 100)
@@ -35,22 +36,107 @@ def test_without_truth_what_was_found_is_white():
     assert set(np.unique(image)) == {0, 255}
 
 
-@pytest.mark.parametrize("count", [0, 1, 7])
-def test_the_pictures_of_a_search_can_be_drawn_at_any_length(count, tmp_path):
-    evaluations = [
-        Evaluation(
-            Request(i, "evolution" if i < 5 else "tuning", 0, b"", 0, (), "prior" if i < 5 else "svm"),
-            Status.OK if i % 2 == 0 else Status.CRASHED,
-            fitness=i / 10,
-            host="n1",
-            worker=str(i % 2),
-            started=100.0 + i,
-            ended=102.0 + i,
-        )
-        for i in range(count)
-    ]
-    for path in (
-        draw_search_history(evaluations, 3, tmp_path / "a.png"),
-        draw_worker_timeline(evaluations, {"evolution": [(0.0, 2)], "tuning": [(0.0, 2)]}, tmp_path / "b.png"),
-    ):
-        assert path.read_bytes().startswith(b"\x89PNG")
+def searched(evaluated, length):
+    """A search of a population of 3: from the prior, then children; each fifth fails, the last five are tuned."""
+    statuses = [Status.CRASHED, Status.LOST, Status.DIVERGED, Status.TIMED_OUT]
+    evaluations = []
+    for i in range(length):
+        status = Status.OK if i % 5 else statuses[i // 5 % 4]
+        stage, origin = ("tuning", "svm") if 15 <= i >= length - 5 else ("evolution", None)
+        parents = () if i < 4 or origin else (i - 1, i - 2)[: 1 + i % 2]
+        evaluations.append(evaluated(i, 0.7 + 0.2 * i / max(length, 1), parents, status, stage, origin))
+    return evaluations
+
+
+def drawings(evaluations):
+    """Each picture of a search, to be drawn into a path."""
+    crews = {"evolution": [(100.0, 2), (150.0, 3)], "tuning": []}
+    winner = max((e for e in evaluations if e.status is Status.OK), key=lambda e: e.fitness, default=None)
+    return {
+        "history": partial(search_history.draw_search_history, evaluations, 3, "f1"),
+        "genealogy": partial(genealogy.draw_genealogy, evaluations, winner, "iou"),
+        "importance": partial(gene_importance.draw_gene_importance, evaluations),
+        "pareto": partial(pareto_front.draw_pareto_front, evaluations, 2, "accuracy"),
+        "timeline": partial(worker_timeline.draw_worker_timeline, evaluations, crews),
+    }
+
+
+PICTURES = list(drawings([]))
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("length", [0, 1, 2, 7, 100])
+def test_the_pictures_of_a_search_can_be_drawn_at_any_length(evaluated, picture, length, tmp_path):
+    path = drawings(searched(evaluated, length))[picture](tmp_path / "a.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("status", [Status.CRASHED, Status.LOST])
+def test_the_pictures_of_a_search_can_be_drawn_when_all_failed(evaluated, picture, status, tmp_path):
+    failed = [evaluated(i, status=status) for i in range(9)]
+    assert drawings(failed)[picture](tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Draws a picture and gives the figure instead of a file."""
+    from matplotlib import pyplot as plt
+
+    def show(evaluations, picture):
+        for module in (genealogy, gene_importance, pareto_front, search_history, worker_timeline):
+            monkeypatch.setattr(module, "save_figure", lambda figure, _: figure)
+        return drawings(evaluations)[picture](None)
+
+    yield show
+    plt.close("all")
+
+
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_failures_and_the_worst_do_not_squeeze_the_error_axis(evaluated, shown):
+    good = [evaluated(i, 0.9 - 0.001 * i) for i in range(40)]
+    worst = [evaluated(40, 0.0), evaluated(41, status=Status.CRASHED), evaluated(42, status=Status.LOST)]
+    panel = shown([*good, *worst], "history").axes[0]
+    low, high = panel.get_ylim()
+    assert 0.05 < low < 0.1
+    assert 0.135 < high < 0.15
+    assert "failed: 1 crashed, 1 lost" in legend(panel)
+
+
+@pytest.mark.parametrize(
+    ("picture", "name"), [("history", "pixel F1"), ("genealogy", "pixel IoU"), ("pareto", "pixel accuracy")]
+)
+def test_the_error_axis_names_the_score_of_the_run(evaluated, shown, picture, name):
+    assert shown(searched(evaluated, 20), picture).axes[0].get_ylabel() == f"validation error, 1 - {name}"
+
+
+def test_of_very_many_networks_some_are_drawn_and_the_picture_says_so(evaluated, shown, monkeypatch):
+    monkeypatch.setattr(search_history, "MOST_DOTS", 50)
+    panel = shown([evaluated(i, i / 1000) for i in range(500)], "history").axes[0]
+    dots = next(line for line in panel.get_lines() if line.get_label() == "prior")
+    assert len(dots.get_xdata()) == 50
+    assert "(one network in 10 drawn)" in legend(panel)
+
+
+def test_too_few_networks_tell_nothing_about_genes(evaluated, shown):
+    axes = shown(searched(evaluated, 20), "importance").axes[0]
+    assert "Too few networks" in axes.texts[0].get_text()
+    assert not axes.patches
+
+
+def test_workers_that_come_later_are_in_the_timeline(evaluated, shown):
+    above, below = shown(searched(evaluated, 20), "timeline").axes
+    assert [label.get_text() for label in above.get_yticklabels()] == ["worker n1 0", "worker n1 1"]
+    crew = next(line for line in below.get_lines() if line.get_label() == "workers there were")
+    assert list(crew.get_ydata()) == [2, 3, 3]
+    assert list(crew.get_xdata()) == [0, 50, 98]
+
+
+def test_many_workers_are_shades(evaluated, shown):
+    many = [evaluated(i, worker=str(i), started=100.0, ended=110.0 if i % 2 else 105.0) for i in range(60)]
+    image = shown(many, "timeline").axes[0].get_images()[0].get_array()
+    assert image.shape[0] == 60
+    assert image.mean(axis=1).tolist() == pytest.approx([0.5 if i % 2 == 0 else 1 for i in range(60)])

@@ -121,7 +121,16 @@ def check_finished(folder, output):
     }
     assert not list(folder.glob("parts")) + list(folder.rglob(".unfinished-*"))
     figures = sorted(path.name for path in (folder / "figures").iterdir())
-    assert figures == ["defect_maps_tiny.png", "network.png", "search_history.png", "worker_timeline.png"]
+    assert figures == [
+        "defect_maps_tiny.png",
+        "gene_importance.png",
+        "genealogy.csv",
+        "genealogy.png",
+        "network.png",
+        "pareto_front.png",
+        "search_history.png",
+        "worker_timeline.png",
+    ]
     with (folder / "scores.csv").open() as lines:
         scores = list(csv.DictReader(lines))
     assert {(row["frame"], row["method"]) for row in scores} == {

@@ -1,0 +1,65 @@
+"""All results are written before the pictures are drawn: no picture may lose them."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from analysis.results import save_results
+from apps.detect import draw_figures
+from data_prep.errors import InputError
+from networks.genome import encode
+from networks.space import sample
+from search.evaluation import Evaluation, Request, Status
+from search.journal import Journal
+
+NAMES = [
+    "gene_importance.png",
+    "genealogy.csv",
+    "genealogy.png",
+    "pareto_front.png",
+    "search_history.png",
+    "worker_timeline.png",
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder without a detector or targets: what is drawn comes from the journal."""
+    genome = encode(sample(np.random.default_rng(0)))
+    save_results(iter([]), {"class_names": ("vacancy",)}, tmp_path / "maps.h5")
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        request = Request(0, "evolution", 0, genome, 1, (), "prior")
+        record = {"inference_s_per_megapixel": 0.1, "started": 1.0, "ended": 2.0}
+        journal.append([Evaluation(request, Status.OK, fitness=0.5, **record)])
+    return tmp_path
+
+
+def draw(folder):
+    return draw_figures(folder, (), 3, "f1", folder / "maps.h5")
+
+
+def test_what_the_journal_holds_is_drawn(folder):
+    drawn = draw(folder)
+    assert drawn.failed == []
+    assert sorted(path.name for path in drawn.figures) == NAMES
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == NAMES
+
+
+def test_a_picture_that_fails_is_told_and_the_others_are_drawn(folder, monkeypatch):
+    def fail(*_arguments):
+        raise ValueError("no such\ncolour")
+
+    monkeypatch.setattr("analysis.figures.pareto_front.draw_pareto_front", fail)
+    drawn = draw(folder)
+    assert drawn.failed == ["pareto_front.png: ValueError: no such colour"]
+    assert sorted(path.name for path in drawn.figures) == [name for name in NAMES if name != "pareto_front.png"]
+
+
+def test_what_the_user_can_put_right_is_not_passed_over(folder, monkeypatch):
+    def fail(*_arguments):
+        raise InputError("figures: cannot be written, the disk is full")
+
+    monkeypatch.setattr("analysis.figures.pareto_front.draw_pareto_front", fail)
+    with pytest.raises(InputError, match="disk is full"):
+        draw(folder)
