@@ -19,11 +19,12 @@ from data_prep.objects import Objects
 
 @dataclass(frozen=True)
 class Finalist:
-    """A network to be trained in full: its genome, seed, and the evaluation it comes from."""
+    """A network to be trained in full: its genome, seed, the evaluation it comes from, and weights to begin with."""
 
     genome: bytes
     seed: int
     evaluation: int
+    weights: Path | None = None
 
 
 def try_finalist(
@@ -57,7 +58,9 @@ def train_finalist(
     data = tiles_on_device(tiles, default_device())
     spec = decode(finalist.genome, Limits())
     started = time.time()
-    trained = train(spec, data, iterations, seconds, finalist.seed)
+    trained = train(
+        spec, data, iterations, seconds, finalist.seed, [] if finalist.weights is None else [finalist.weights]
+    )
     if trained.diverged:
         return {"path": None, "fitness": 0.0, "detection_f1": 0.0, "reason": trained.diverged}
     labelled = load_labels(labels)[0]

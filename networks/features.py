@@ -1,51 +1,61 @@
-"""A network in numbers, for models that predict how well it will do."""
+"""A network in numbers, for models that predict how well it does."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 
 import numpy as np
 
+from networks import space
 from networks.reach import reach
 from networks.repair import operations, weights
-from networks.space import ACTIVATIONS, LOSSES, SCHEDULES, Convolution, FullyConnected, NetworkSpec, Pool
+from networks.space import Convolution, FullyConnected, NetworkSpec, Pool
+
+# Features without an order: their number is the place in the table.
+CHOICES = {
+    "optimiser": space.OPTIMISERS,
+    "schedule": space.SCHEDULES,
+    "loss": space.LOSSES,
+    "commonest activation": space.ACTIVATIONS,
+}
 
 
 def features(spec: NetworkSpec) -> dict[str, float]:
-    """What tells networks apart, by name: the training genes, and sums and means over the layers.
+    """What tells networks apart, by name: the training genes, and counts, sums and means over the layers.
 
-    Numbers that are chosen by factors are logarithms; choices are 1 for the one and 0 for the others.
+    Numbers that are chosen by factors are decimal logarithms.
     """
     training, layers = spec.training, spec.layers
     convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
-    found = {
-        "learning rate (log)": math.log(training.learning_rate),
-        "weight decay (log)": math.log(training.weight_decay),
+    active = [layer.activation for layer in layers if not isinstance(layer, Pool)]
+    widths = [layer.kernels for layer in convolutions]
+    areas = [layer.kernel_height * layer.kernel_width for layer in convolutions]
+    return {
+        "learning rate": float(np.log10(training.learning_rate)),
+        "weight decay": float(np.log10(training.weight_decay)),
         "momentum": training.momentum,
         "batch size": training.batch_size,
-        "defect weight": training.defect_weight,
+        "weight of defects": training.defect_weight,
         "augmentation": training.augmentation,
-        "optimiser sgd": training.optimiser == "sgd",
-        **{f"schedule {name}": training.schedule == name for name in sorted(set(SCHEDULES))},
-        **{f"loss {name}": training.loss == name for name in sorted(set(LOSSES))},
-        "layers": len(layers),
-        "convolutions": len(convolutions),
-        "pools": sum(isinstance(layer, Pool) for layer in layers),
-        "fully connected": sum(isinstance(layer, FullyConnected) for layer in layers),
-        "stride": spec.stride,
-        "reach": reach(spec),
-        "operations (log)": math.log(sum(operations(layers))),
-        "weights (log)": math.log(sum(weights(layers))),
-        "kernels, first": convolutions[0].kernels,
-        "kernels, mean": float(np.mean([layer.kernels for layer in convolutions])),
-        "kernels, last": convolutions[-1].kernels,
-        "window, first": convolutions[0].kernel_height * convolutions[0].kernel_width,
+        "optimiser": CHOICES["optimiser"].index(training.optimiser),
+        "schedule": CHOICES["schedule"].index(training.schedule),
+        "loss": CHOICES["loss"].index(training.loss),
+        "number of convolutions": len(convolutions),
+        "number of pools": sum(isinstance(layer, Pool) for layer in layers),
+        "number of fully connected layers": sum(isinstance(layer, FullyConnected) for layer in layers),
+        "total stride": spec.stride,
+        "reach in px": reach(spec),
+        "multiply-adds per pixel": float(np.log10(sum(operations(layers)))),
+        "number of weights": float(np.log10(sum(weights(layers)))),
+        "kernels, first convolution": widths[0],
+        "kernels, mean": float(np.mean(widths)),
+        "kernels, last convolution": widths[-1],
+        "kernel area, first convolution": areas[0],
+        "kernel area, mean": float(np.mean(areas)),
         "dilation, mean": float(np.mean([layer.dilation for layer in convolutions])),
-        "dropout, mean": float(np.mean([layer.dropout for layer in convolutions])),
-        "normalised": float(np.mean([layer.normalisation == "batch" for layer in convolutions])),
-        "skip links": sum(layer.skip for layer in convolutions),
-        "padding zeros": float(np.mean([layer.padding == "zeros" for layer in convolutions])),
+        "commonest activation": CHOICES["commonest activation"].index(Counter(active).most_common(1)[0][0]),
+        "share of convolutions normalised": float(np.mean([c.normalisation == "batch" for c in convolutions])),
+        "share of convolutions padded by replicas": float(np.mean([c.padding == "replicate" for c in convolutions])),
+        "number of skip links": sum(c.skip for c in convolutions),
+        "dropout, mean": float(np.mean([c.dropout for c in convolutions])),
     }
-    for name in ACTIVATIONS:
-        found[f"activation {name}"] = float(np.mean([layer.activation == name for layer in convolutions]))
-    return {name: float(value) for name, value in found.items()}

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.importance import FEWEST, features_of, gene_importance
-from networks.genome import decode, encode
-from networks.space import Limits, sample
+from analysis.importance import FEWEST, gene_importance
+from networks.genome import encode
+from networks.space import sample
 from search.evaluation import Status
 
 RNG = np.random.default_rng(0)
@@ -56,11 +56,3 @@ def test_of_too_few_good_networks_nothing_is_learnt(searched):
     evaluations = searched(np.linspace(0, 1, len(SPECS)))
     failed = [replace(e, status=Status.CRASHED) for e in evaluations[FEWEST - 1 :]]
     assert gene_importance([*evaluations[: FEWEST - 1], *failed]) is None
-
-
-def test_any_network_has_all_features():
-    names = set(features_of(SPECS[0]))
-    for _ in range(300):
-        features = features_of(decode(RNG.bytes(35), Limits()))
-        assert set(features) == names
-        assert np.isfinite(list(features.values())).all()

@@ -1,0 +1,117 @@
+"""What the evolution may do beyond the published method, against truths that are known by hand."""
+
+import numpy as np
+import pytest
+
+from networks.genes import unpack
+from networks.genome import decode, encode
+from networks.space import Limits, sample
+from search.evaluation import Evaluation, Request, Status
+from search.evolution import Evolution
+from search.halving import FEWEST, KEEP, SHARES, Halving
+from search.price import Price
+from search.screening import Candidate, Screening
+
+
+def evaluation(index=0, fitness=0.5, **facts):
+    return Evaluation(Request(index, "evolution", 0, b"", 0), Status.OK, fitness=fitness, **facts)
+
+
+def candidate(rng):
+    return Candidate(decode(encode(sample(rng)), Limits()))
+
+
+def learning_rate(one):
+    return float(np.log10(one.spec.training.learning_rate))
+
+
+def test_screening_learns_what_makes_networks_fit():
+    rng = np.random.default_rng(0)
+    screening = Screening()
+    for _ in range(150):
+        one = candidate(rng)
+        screening.tell(one, learning_rate(one) + rng.normal(0, 0.1))
+    gains = []
+    for _ in range(60):
+        some = [candidate(rng) for _ in range(12)]
+        gains.append(learning_rate(some[screening.choose(some)]) - np.mean([learning_rate(one) for one in some]))
+    best = np.mean([max(map(learning_rate, [candidate(rng) for _ in range(12)])) for _ in range(60)])
+    assert np.mean(gains) > 0.6 * (best - np.mean([learning_rate(candidate(rng)) for _ in range(300)]))
+
+
+def test_screening_takes_the_first_while_it_knows_too_little():
+    rng = np.random.default_rng(1)
+    screening = Screening()
+    assert screening.choose([candidate(rng) for _ in range(3)]) == 0
+    for _ in range(19):
+        screening.tell(candidate(rng), 0.5)
+    assert screening.choose([candidate(rng) for _ in range(3)]) == 0
+
+
+def test_halving_lets_the_better_half_go_on():
+    halving = Halving()
+    assert halving.thresholds() == tuple((share, 0.0) for share in SHARES)
+    scores = np.random.default_rng(0).permutation(41) / 41
+    for number, score in enumerate(scores):
+        if number == FEWEST - 1:
+            assert halving.thresholds()[0] == (SHARES[0], 0.0)
+        # Every second network was stopped at the first look.
+        halving.tell(evaluation(number, on_the_way=(score,) if number % 2 else (score, score + 1)))
+    first, second = (least for _, least in halving.thresholds())
+    assert first == pytest.approx(np.quantile(scores, 1 - KEEP))
+    assert second == pytest.approx(np.quantile(scores[::2] + 1, 1 - KEEP))
+
+
+def test_a_price_takes_fitness_for_each_tenfold_cost():
+    price = Price(0.02, "flops")
+    cheap = price.value(evaluation(fitness=0.7, flops_per_iteration=10**9))
+    dear = price.value(evaluation(fitness=0.7, flops_per_iteration=10**11))
+    assert cheap - dear == pytest.approx(0.04)
+    by_time = Price(0.02, "inference")
+    assert by_time.value(evaluation(inference_s_per_megapixel=1.0)) == pytest.approx(0.5)
+    assert by_time.value(evaluation(inference_s_per_megapixel=0.1)) == pytest.approx(0.52)
+
+
+def grown(evolution, budget, fitness_of):
+    told = []
+    for index in range(budget):
+        request = evolution.ask(index)
+        one = Evaluation(
+            request,
+            Status.OK if index % 7 else Status.CRASHED,
+            fitness=fitness_of(request.genome) if index % 7 else 0.0,
+            flops_per_iteration=10**9 * (1 + index % 5),
+            inherited=(index % 4) / 4,
+            on_the_way=tuple(fitness_of(request.genome) * share for share, _ in request.thresholds),
+        )
+        evolution.tell(one)
+        told.append(one)
+    return told
+
+
+def made():
+    return Evolution(
+        6, 3, lifetime=25, inherit=True, screening=Screening(), halving=Halving(), price=Price(0.02, "flops")
+    )
+
+
+def test_with_every_option_a_replayed_evolution_asks_the_same():
+    evolution, replayed = made(), made()
+    for one in grown(evolution, 60, lambda genome: unpack(genome)[0] / 31):
+        replayed.tell(one)
+    for index in range(60, 63):
+        assert replayed.ask(index) == evolution.ask(index)
+
+
+def test_cheaper_networks_win_where_there_is_a_price():
+    costs = {}
+    for per_tenfold in (0.0, 0.5):
+        evolution = Evolution(8, 0, price=Price(per_tenfold, "flops") if per_tenfold else None)
+        for index in range(300):
+            request = evolution.ask(index)
+            flops = 10 ** (6 + 3 * unpack(request.genome)[1] / 15)
+            fitness = 0.5 + unpack(request.genome)[1] / 60  # what is dear is a little fitter
+            evolution.tell(Evaluation(request, Status.OK, fitness=fitness, flops_per_iteration=int(flops)))
+        costs[per_tenfold] = np.mean([unpack(member.genome)[1] for member in evolution.population.members])
+    assert costs[0.5] < 3
+    assert costs[0.0] > 10
