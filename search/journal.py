@@ -1,4 +1,4 @@
-"""The journal: every evaluation of a run, in SQLite. Nothing else touches the database."""
+"""The journal: every evaluation of a run, in SQLite. Nothing else touches the database; others read it by `reading`."""
 
 from __future__ import annotations
 
@@ -7,49 +7,102 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Request
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS evaluations (
-    number INTEGER PRIMARY KEY,   -- order of arrival, from 1: the state of a search is a fold over it
-    evaluation INTEGER NOT NULL UNIQUE,
-    stage TEXT NOT NULL,
-    status TEXT NOT NULL,
-    fitness REAL NOT NULL,
-    record TEXT NOT NULL          -- the whole record, JSON
-);
-CREATE TABLE IF NOT EXISTS losses (   -- workers that went away with a network
-    number INTEGER PRIMARY KEY,
-    genome TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS crew (     -- from `time` on, in seconds since the epoch, there were `workers` for the stage
-    number INTEGER PRIMARY KEY,
-    time REAL NOT NULL,
-    stage TEXT NOT NULL,
-    workers INTEGER NOT NULL
-);
-"""
+TABLES = {
+    # `number` is the order of arrival, from 1: the state of a search is a fold over it. `record` is the whole, as JSON.
+    "evaluations": "number INTEGER PRIMARY KEY, evaluation INTEGER NOT NULL UNIQUE, stage TEXT NOT NULL, "
+    "status TEXT NOT NULL, fitness REAL NOT NULL, record TEXT NOT NULL",
+    # Workers that went away with a network.
+    "losses": "number INTEGER PRIMARY KEY, genome TEXT NOT NULL, reason TEXT NOT NULL",
+    # From `time` on, in seconds since the epoch, there were `workers` for the stage.
+    "crew": "number INTEGER PRIMARY KEY, time REAL NOT NULL, stage TEXT NOT NULL, workers INTEGER NOT NULL",
+}
 LOCK_PATIENCE_S = 300.0  # how long to wait for somebody else's reading
 CHUNK = 1000  # rows read at once: between chunks the writer can write
 
 
-class Journal:
+class Records:
+    """What can be read in a journal.
+
+    Methods raise InputError for a record that this version did not write.
+    """
+
+    _database: sqlite3.Connection
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _fetch(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        return self._database.execute(query, values).fetchall()
+
+    def evaluations(self, stage: str | None = None, after: int = 0) -> Iterator[Evaluation]:
+        """The evaluations that arrived after the first `after`, all or those of one stage, in order of arrival."""
+        query = (
+            "SELECT number, record FROM evaluations WHERE number > ? AND (? IS NULL OR stage = ?) "
+            "ORDER BY number LIMIT ?"
+        )
+        while rows := self._fetch(query, (after, stage, stage, CHUNK)):
+            for _, record in rows:
+                yield self._read(record)
+            after = rows[-1][0]
+
+    def count(self, stage: str | None = None) -> int:
+        """How many evaluations are recorded, in all or of one stage."""
+        query = "SELECT count(*) FROM evaluations WHERE ? IS NULL OR stage = ?"
+        return int(self._fetch(query, (stage, stage))[0][0])
+
+    def best(self, count: int, stage: str | None = None) -> list[Evaluation]:
+        """The `count` fittest evaluations, the fittest first and of equals the older."""
+        query = "SELECT record FROM evaluations WHERE ? IS NULL OR stage = ? ORDER BY fitness DESC, number LIMIT ?"
+        return [self._read(record) for (record,) in self._fetch(query, (stage, stage, count))]
+
+    def next_index(self) -> int:
+        """The first index above all that are recorded."""
+        ((highest,),) = self._fetch("SELECT max(evaluation) FROM evaluations")
+        return 0 if highest is None else int(highest) + 1
+
+    def losses(self) -> Counter[bytes]:
+        """How many workers each genome took along."""
+        rows = self._fetch("SELECT genome, count(*) FROM losses GROUP BY genome")
+        return Counter({bytes.fromhex(genome): count for genome, count in rows})
+
+    def crew(self, stage: str) -> list[tuple[float, int]]:
+        """Since when there were how many workers for a stage: `(time, workers)`, in order."""
+        return self._fetch("SELECT time, workers FROM crew WHERE stage = ? ORDER BY number", (stage,))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _read(self, record: str) -> Evaluation:
+        try:
+            return Evaluation.from_plain(json.loads(record))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: was written by another version of evostem ({type(error).__name__}: {error})"
+            ) from None
+
+
+class Journal(Records):
     """One writer appends; others may read at any time. What `append` and its like have returned from is on disk.
 
     Raises InputError for a file that is no journal.
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._database = sqlite3.connect(path, timeout=LOCK_PATIENCE_S)
         try:
             # A rollback journal works on shared file systems, where write-ahead logs do not; kept between
             # transactions, it saves a fifth of their time.
             self._database.execute("PRAGMA journal_mode = PERSIST")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(SCHEMA)
+            for name, columns in TABLES.items():
+                self._database.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         except sqlite3.DatabaseError as error:
             self._database.close()
             raise InputError(f"{path}: is not a journal of evostem ({error})") from None
@@ -65,56 +118,14 @@ class Journal:
                 ],
             )
 
-    def evaluations(self, stage: str | None = None, after: int = 0) -> Iterator[Evaluation]:
-        """The evaluations that arrived after the first `after`, all or those of one stage, in order of arrival."""
-        query = (
-            "SELECT number, record FROM evaluations WHERE number > ? AND (? IS NULL OR stage = ?) "
-            "ORDER BY number LIMIT ?"
-        )
-        while rows := self._database.execute(query, (after, stage, stage, CHUNK)).fetchall():
-            for _, record in rows:
-                yield Evaluation.from_plain(json.loads(record))
-            after = rows[-1][0]
-
-    def count(self, stage: str | None = None) -> int:
-        """How many evaluations are recorded, in all or of one stage."""
-        query = "SELECT count(*) FROM evaluations WHERE ? IS NULL OR stage = ?"
-        return int(self._database.execute(query, (stage, stage)).fetchone()[0])
-
-    def best(self, count: int, stage: str | None = None) -> list[Evaluation]:
-        """The `count` fittest evaluations, the fittest first and of equals the older."""
-        query = "SELECT record FROM evaluations WHERE ? IS NULL OR stage = ? ORDER BY fitness DESC, number LIMIT ?"
-        return [
-            Evaluation.from_plain(json.loads(row[0])) for row in self._database.execute(query, (stage, stage, count))
-        ]
-
-    def next_index(self) -> int:
-        """The first index above all that are recorded."""
-        (highest,) = self._database.execute("SELECT max(evaluation) FROM evaluations").fetchone()
-        return 0 if highest is None else int(highest) + 1
-
     def note_loss(self, request: Request, reason: str) -> None:
         """Record that a worker went away with a network, before it is tried again."""
         with self._database:
             row = (request.genome.hex(), reason)
             self._database.execute("INSERT INTO losses (genome, reason) VALUES (?, ?)", row)
 
-    def losses(self) -> Counter[bytes]:
-        """How many workers each genome took along."""
-        rows = self._database.execute("SELECT genome, count(*) FROM losses GROUP BY genome")
-        return Counter({bytes.fromhex(genome): count for genome, count in rows})
-
     def note_crew(self, stage: str, time: float, workers: int) -> None:
         """Record that from `time` on there are so many workers for a stage; 0 as it ends."""
         with self._database:
             row = (stage, time, workers)
             self._database.execute("INSERT INTO crew (stage, time, workers) VALUES (?, ?, ?)", row)
-
-    def crew(self, stage: str) -> list[tuple[float, int]]:
-        """Since when there were how many workers for a stage: `(time, workers)`, in order."""
-        query = "SELECT time, workers FROM crew WHERE stage = ? ORDER BY number"
-        return list(self._database.execute(query, (stage,)))
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
