@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from data_prep.errors import InputError
 from networks import space
 from networks.genes import CONVOLUTION, FULLY_CONNECTED_FIELDS, POOL_FIELDS, TRAINING
-from networks.genome import decode
-from networks.space import Convolution, FullyConnected, Layer, Limits, NetworkSpec
+from networks.space import Convolution, FullyConnected, Layer, NetworkSpec
 from search.evaluation import Evaluation, Status
 from search.journal import Records
+from search.record_table import spec_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -80,7 +80,7 @@ def _check(out: Path) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error.__cause__ or error).split("\n")[0]
+    return getattr(error, "strerror", None) or str(error.__cause__ or error).split("\n")[0]
 
 
 def _add(journal: Records, storage: RDBStorage, out: Path, run: str, on_trial: Callable[[int], None]) -> dict[str, int]:
@@ -114,7 +114,7 @@ def _trial(evaluation: Evaluation, latest: float) -> FrozenTrial:
     """An evaluation as a finished trial; one without times of its own happened at `latest`."""
     from optuna.trial import TrialState, create_trial
 
-    request, spec = evaluation.request, decode(evaluation.request.genome, Limits())
+    request, spec = evaluation.request, spec_of(evaluation)
     good = evaluation.status is Status.OK
     parameters = list(_parameters(spec))
     trial = create_trial(

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TextIO
 
+from data_prep.errors import InputError
 from networks.genome import decode
-from networks.space import Limits
+from networks.space import Limits, NetworkSpec
 from search.evaluation import Evaluation
 from search.journal import Records
 
@@ -44,6 +45,16 @@ def write_table(journal: Records, out: TextIO) -> int:
     return count
 
 
+def spec_of(evaluation: Evaluation) -> NetworkSpec:
+    """The network that was evaluated. Raises InputError for a genome that this version does not know."""
+    try:
+        return decode(evaluation.request.genome, Limits())
+    except ValueError as error:
+        raise InputError(
+            f"network {evaluation.request.index}: was written by another version of evostem ({error})"
+        ) from None
+
+
 def _scores(evaluations: Iterable[Evaluation]) -> tuple[list[str], int]:
     """Names of all scores, and the number of evaluations."""
     names: dict[str, None] = {}
@@ -73,5 +84,5 @@ def _row(evaluation: Evaluation) -> dict[str, object]:
         "seconds": round(evaluation.ended - evaluation.started, 3) if timed else "",
         "seed": request.seed,
         "genome": request.genome.hex(),
-        "network": str(decode(request.genome, Limits())),
+        "network": str(spec_of(evaluation)),
     }

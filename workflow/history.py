@@ -17,12 +17,10 @@ from rich.text import Text
 
 from data_prep.errors import InputError
 from data_prep.files import whole_file
-from networks.genome import decode
-from networks.space import Limits
 from search.evaluation import Evaluation, Status
 from search.reading import JournalReader
-from search.record_table import FIRST_COLUMNS, write_table
-from workflow.run import INTERRUPTED, refused
+from search.record_table import FIRST_COLUMNS, spec_of, write_table
+from workflow.run import INTERRUPTED, answer
 from workflow.run_folder import RunFolder, existing_run
 from workflow.standing import Standing
 
@@ -32,34 +30,31 @@ BEST = 10  # networks in the table
 def history(path: Path, out: Path | None, *, csv: bool, optuna: bool) -> int:
     """Tell what the run in folder `path` has evaluated; returns the exit status."""
     try:
-        if csv and optuna:
-            raise InputError("--csv and --optuna: give one of them")
-        if out is not None and not (csv or optuna):
-            raise InputError(f"{out}: what shall be written there? give --csv or --optuna")
-        folder = existing_run(path)
-        if not folder.journal.exists():
-            raise InputError(f"{path}: no network was evaluated yet")
-        with closing(JournalReader(folder.journal)) as journal:
-            if csv:
-                _write_csv(journal, out)
-            elif optuna:
-                _write_study(journal, folder, out)
-            else:
-                _show(journal)
-    except InputError as error:
-        return refused(error)
-    except BrokenPipeError:
-        # Whoever read it has seen enough; what is left in the buffer must go somewhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return answer(lambda: _tell(path, out, csv=csv, optuna=optuna))
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+
+
+def _tell(path: Path, out: Path | None, *, csv: bool, optuna: bool) -> None:
+    if csv and optuna:
+        raise InputError("--csv and --optuna: give one of them")
+    if out is not None and not (csv or optuna):
+        raise InputError(f"{out}: what shall be written there? give --csv or --optuna")
+    folder = existing_run(path)
+    if not folder.journal.exists():
+        raise InputError(f"{path}: no network was evaluated yet")
+    with closing(JournalReader(folder.journal)) as journal:
+        if csv:
+            _write_csv(journal, out)
+        elif optuna:
+            _write_study(journal, folder, out)
+        else:
+            _show(journal)
 
 
 def _write_csv(journal: JournalReader, out: Path | None) -> None:
     if out is None:
         write_table(journal, sys.stdout)
-        sys.stdout.flush()
         return
     try:
         if out.exists() and not _is_table(out):
@@ -104,7 +99,7 @@ def _show(journal: JournalReader) -> None:
     console = Console()
     if ranked:
         console.print(_table(ranked))
-        console.print(Text(f"best network: {_notation(ranked[0])}"), soft_wrap=True)
+        console.print(Text(f"best network: {spec_of(ranked[0])}"), soft_wrap=True)
     for stage, standing in standings.items():
         parts = [f"{stage}: {standing.done} networks", f"best error {standing.best_text()}" if standing.best else ""]
         crew = journal.crew(stage)
@@ -119,9 +114,5 @@ def _table(ranked: list[Evaluation]) -> Table:
     table.add_column("layers and training", no_wrap=True, overflow="ellipsis", ratio=1)
     for e in ranked:
         facts = (str(e.request.index), e.request.stage, f"{1 - e.fitness:.4f}", str(e.weights))
-        table.add_row(*facts, f"{e.ended - e.started:.1f}", Text(_notation(e)))
+        table.add_row(*facts, f"{e.ended - e.started:.1f}", Text(str(spec_of(e))))
     return table
-
-
-def _notation(evaluation: Evaluation) -> str:
-    return str(decode(evaluation.request.genome, Limits()))

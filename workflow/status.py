@@ -14,13 +14,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from data_prep.errors import InputError
 from search.evaluation import Evaluation, Status
 from search.evolution import STAGE as EVOLUTION
 from search.hyperparameters import STAGE as TUNING
 from search.reading import JournalReader
 from workflow.config import load_config
-from workflow.run import refused
+from workflow.run import answer
 from workflow.run_folder import RunFolder, existing_run
 from workflow.standing import Crew, Standing, duration
 
@@ -31,19 +30,19 @@ NOTHING = "-"
 
 def status(path: Path) -> int:
     """Show how the run in folder `path` stands; in a terminal until nobody works on it. Returns the exit status."""
-    console = Console()
     try:
-        watch = Watch(path)
-        if sys.stdout.isatty() and console.is_interactive:
-            _follow(watch, console)
-        else:
-            watch.look()
-            console.print(watch.view(), soft_wrap=True)
-    except InputError as error:
-        return refused(error)
+        return answer(lambda: _show(path))
     except KeyboardInterrupt:
-        pass  # that is how one stops looking
-    return 0
+        return 0  # that is how one stops looking
+
+
+def _show(path: Path) -> None:
+    console, watch = Console(), Watch(path)
+    if sys.stdout.isatty() and console.is_interactive:
+        _follow(watch, console)
+    else:
+        watch.look()
+        console.print(watch.view(), soft_wrap=True)
 
 
 def _follow(watch: Watch, console: Console) -> None:
