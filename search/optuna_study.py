@@ -54,6 +54,7 @@ def export(journal: Records, out: Path, run: str, on_trial: Callable[[int], None
     from sqlalchemy.exc import SQLAlchemyError
 
     _check(out)
+    new = not out.exists()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,10 @@ def export(journal: Records, out: Path, run: str, on_trial: Callable[[int], None
             return _add(journal, storage, out, run, on_trial)
         finally:
             storage.engine.dispose()
+    except InputError:
+        if new:
+            out.unlink()
+        raise
     except (OSError, RuntimeError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise InputError(f"{out}: cannot hold the study ({_first_line(error)})") from None
 

@@ -41,9 +41,12 @@ def _tell(path: Path, out: Path | None, *, csv: bool, optuna: bool) -> None:
     if out is not None and not (csv or optuna):
         raise InputError(f"{out}: what shall be written there? give --csv or --optuna")
     folder = existing_run(path)
+    nothing = InputError(f"{path}: no network was evaluated yet")
     if not folder.journal.exists():
-        raise InputError(f"{path}: no network was evaluated yet")
+        raise nothing
     with closing(JournalReader(folder.journal)) as journal:
+        if not journal.next_index():
+            raise nothing
         if csv:
             _write_csv(journal, out)
         elif optuna:
