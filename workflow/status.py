@@ -99,7 +99,9 @@ class Watch:
             if any(column[name] for column in columns):
                 table.add_row(Text(name, "dim"), *(Text(column[name] or NOTHING) for column in columns))
         reasons = [
-            Text.assemble((f"network {e.request.index}: ", "dim"), f"{e.status.replace('_', ' ')}, {e.reason}")
+            Text.assemble(
+                (f"network {e.request.index}: ", "dim"), e.status.replace("_", " "), f", {e.reason}" * bool(e.reason)
+            )
             for e in self.failed
         ]
         if reasons:
