@@ -17,6 +17,7 @@ app = typer.Typer(
 # Paths are readable=False: that one cannot be read is said in one line where it is opened.
 PixelSize = Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")]
 Dataset = Annotated[str | None, typer.Option(help="Dataset or detector to take, where the file holds several.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", readable=False, help="The run's folder, such as runs/demo.")]
 Names = Annotated[str | None, typer.Option(help="Classes that are defects, separated by commas.")]
 
 
@@ -119,6 +120,29 @@ def demo(
 
     options = {"movie": str(movie), "truth": [str(truth)], "seed": seed, "site": {"workers": workers}}
     sys.exit(start(config, options, runs / name, simulate))
+
+
+@app.command()
+def status(run: RunPath) -> None:
+    """Show how a run stands; in a terminal, follow it until it ends or Ctrl-C."""
+    from workflow.status import status as show
+
+    sys.exit(show(run))
+
+
+@app.command()
+def history(
+    run: RunPath,
+    out: Annotated[
+        Path | None, typer.Argument(readable=False, help="File for --csv or --optuna, instead of their own place.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Every network as CSV, to the terminal or OUT.")] = False,  # noqa: FBT002
+    optuna: Annotated[bool, typer.Option("--optuna", help="An Optuna study, in RUN/optuna.db or OUT.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell which networks a run has evaluated, also while it goes on."""
+    from workflow.history import history as tell
+
+    sys.exit(tell(run, out, csv=csv, optuna=optuna))
 
 
 def main() -> None:

@@ -34,6 +34,9 @@ Frames = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_lis
 Seconds = Annotated[float, Field(gt=0)]
 
 
+GENERATIONS = 5
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -73,7 +76,7 @@ class TilesConfig(_Section):
 class SearchConfig(_Section):
     """The evolution: how many networks, how each is trained, and what it may do beyond the published method.
 
-    It ends after `generations` times `population` networks, or `evaluations` if that is given, and before that when
+    It ends after `generations` (5) times `population` networks, or `evaluations` if that is given, and before that when
     `minutes` have passed, the best network's error is `target_error` or less, or `plateau` networks in a row were no
     better. `lifetime` is after how many networks one leaves the population, however good it is.
 
@@ -83,7 +86,7 @@ class SearchConfig(_Section):
     """
 
     population: Annotated[int, Field(ge=2)] = 12
-    generations: Count = 5
+    generations: Count | None = None
     evaluations: Count | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
     target_error: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -100,7 +103,7 @@ class SearchConfig(_Section):
 
     @model_validator(mode="after")
     def _can_be_met(self) -> SearchConfig:
-        if self.evaluations is not None and "generations" in self.model_fields_set:
+        if self.evaluations is not None and self.generations is not None:
             raise ValueError("give generations or evaluations, not both")
         if self.lifetime is not None and self.lifetime < self.population:
             raise ValueError(f"a lifetime of {self.lifetime} networks leaves no population of {self.population}")
@@ -109,7 +112,7 @@ class SearchConfig(_Section):
     @property
     def most_evaluations(self) -> int:
         """Networks evaluated in all, if nothing ends the search before."""
-        return self.evaluations or self.population * self.generations
+        return self.evaluations or self.population * (self.generations or GENERATIONS)
 
 
 class TuningConfig(_Section):

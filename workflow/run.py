@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,26 @@ def refused(error: InputError) -> int:
     """Say in one line what cannot be used; returns the exit status."""
     print(f"evostem: {' '.join(str(error).split())}", file=sys.stderr)
     return BAD_INPUT
+
+
+def answer(tell: Callable[[], None]) -> int:
+    """Run a command that only tells something; returns the exit status. A reader who has seen enough is no error."""
+    try:
+        tell()
+        sys.stdout.flush()
+    except InputError as error:
+        return refused(error)
+    except (BrokenPipeError, SystemExit):  # rich makes the latter of the former
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        return refused(InputError(f"{error.filename or 'the standard output'}: {error.strerror}"))
+    return 0
+
+
+def _drop_output() -> None:
+    """Let what is left in the buffer go nowhere: it is written as Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:

@@ -8,6 +8,7 @@ import json
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from workflow.fingerprint import fingerprint
 
 # Where a run is computed does not change what comes out, so it may differ on resuming.
 FREE_TO_CHANGE = ("site",)
+CLAIM_PATIENCE_S, CLAIM_POLL_S = 2.0, 0.05  # somebody may be asking whether the folder is held
 RECORDED_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "parsl", "rosettasciio")
 
 
@@ -28,6 +30,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self.lock = self.path / ".lock"
         self.config = self.path / "config.toml"
         self.inputs = self.path / "inputs.json"
         self.environment = self.path / "environment.json"
@@ -46,11 +49,24 @@ class RunFolder:
         self.summary = self.path / "summary.json"
         self.log = self.path / "evostem.log"
         self.parsl = self.path / "parsl"
+        self.study = self.path / "optuna.db"
 
     @property
     def finished(self) -> bool:
         """Whether all stages are done: the summary is written last."""
         return self.summary.exists()
+
+    @property
+    def held(self) -> bool:
+        """Whether a driver works in the folder. To ask takes a share of the lock for an instant, see `claimed`."""
+        try:
+            with self.lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
 
     @contextmanager
     def claimed(self, config: RunConfig) -> Iterator[None]:
@@ -61,10 +77,7 @@ class RunFolder:
         """
         new = not self.path.exists()
         with self._opened() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"{self.path}: another evostem is working in this folder; wait for it") from None
+            self._take(lock)
             self._check(config)
             remove_unfinished(self.path)
             if not self.finished:
@@ -84,9 +97,20 @@ class RunFolder:
             strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
             if strange and not self.config.exists():
                 raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")
-            return (self.path / ".lock").open("a")
+            return self.lock.open("a")
         except OSError as error:
             raise InputError(f"{self.path}: cannot hold a run ({error.strerror}); see --name and --runs") from None
+
+    def _take(self, lock: TextIO) -> None:
+        """Take the lock, which somebody may have for the instant of asking for it."""
+        deadline = time.monotonic() + CLAIM_PATIENCE_S
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise InputError(f"{self.path}: another evostem is working in this folder; wait for it") from None
+                time.sleep(CLAIM_POLL_S)
 
     def _check(self, config: RunConfig) -> None:
         """Raise InputError if the folder holds evaluations for other settings or files; else note the present ones."""
@@ -114,6 +138,19 @@ class RunFolder:
         for path, text in ((self.inputs, json.dumps(inputs, indent=2) + "\n"), (self.config, to_toml(resolved))):
             with whole_file(path) as temporary:
                 temporary.write_text(text)
+
+
+def existing_run(path: Path) -> RunFolder:
+    """The folder of a run that was begun. Raises InputError for another folder, or none."""
+    folder = RunFolder(path)
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such folder; give that of a run, such as runs/demo")
+        if not path.is_dir() or not folder.config.exists():
+            raise InputError(f"{path}: is not the folder of a run; give one, such as runs/demo")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    return folder
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
