@@ -30,10 +30,8 @@ class Utilisation:
 
 def worker_seconds(crew: Sequence[tuple[float, int]], until: float) -> float:
     """Seconds times workers that a crew `(since when, workers)` was there, up to `until`."""
-    if not crew:
-        return 0.0
-    ends = [*(time for time, _ in crew[1:]), until]
-    return sum(workers * max(end - start, 0.0) for (start, workers), end in zip(crew, ends, strict=True))
+    ends = [*(min(time, until) for time, _ in crew[1:]), until]
+    return sum((workers * max(end - start, 0.0) for (start, workers), end in zip(crew, ends, strict=False)), 0.0)
 
 
 def running_seconds(crew: Sequence[tuple[float, int]], until: float) -> float:
