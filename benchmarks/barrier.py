@@ -3,7 +3,8 @@
     python -m benchmarks.barrier [--workers 10,1000,25000] [--each 6] [--mean 600] [--spread 0.5] [--driver 0.0005]
 
 Each worker gets `each` networks on average, whose durations are log-normal, in s; a generation is as many networks as
-there are workers. `driver` is what benchmarks.search_rate measures, in s. Workers live a day on average.
+there are workers. `driver` is what benchmarks.search_rate measures, in s. Workers live a day on average. The table gives
+the utilisation of the whole campaign, and up to its tail: until the last network began.
 """
 
 from __future__ import annotations
@@ -12,11 +13,20 @@ import argparse
 import time
 
 from search.evolution import STAGE, Evolution
+from search.journal import Journal
 from search.simulated_cluster import Shift, SimulatedCluster, log_normal, simulate, utilisation
+from search.utilisation import worker_seconds
 
 LIFE_S = 86400.0
 START_UP_S = 30.0
 POPULATION = 100
+
+
+def before_the_tail(journal: Journal) -> float:
+    """The share of the crew's time that was spent in evaluations until the last one began."""
+    bars = [(e.started, e.ended) for e in journal.evaluations(STAGE) if e.worker]  # lost ones have no times
+    last = max(start for start, _ in bars)
+    return sum(min(end, last) - start for start, end in bars) / worker_seconds(journal.crew(STAGE), last)
 
 
 def main() -> None:
@@ -29,7 +39,7 @@ def main() -> None:
     parser.add_argument("--driver", type=float, default=0.0005)
     asked = parser.parse_args()
     print(
-        f"{'workers':>7s} {'mode':>12s} {'networks':>9s} {'hours':>7s} {'utilisation':>11s} {'networks/h':>11s} "
+        f"{'workers':>7s} {'mode':>12s} {'networks':>9s} {'hours':>7s} {'utilisation':>11s} {'to tail':>8s} {'networks/h':>11s} "
         f"{'lost':>5s} {'simulated in s':>14s}"
     )
     for workers in map(int, asked.workers.split(",")):
@@ -47,7 +57,7 @@ def main() -> None:
             hours, share = cluster.now / 3600, utilisation(journal, STAGE)
             took, lost = time.perf_counter() - started, sum(journal.losses().values())
             print(
-                f"{workers:7d} {mode:>12s} {count:9d} {hours:7.2f} {share:11.3f} {count / hours:11.0f} "
+                f"{workers:7d} {mode:>12s} {count:9d} {hours:7.2f} {share:11.3f} {before_the_tail(journal):8.3f} {count / hours:11.0f} "
                 f"{lost:5d} {took:14.1f}",
                 flush=True,
             )
