@@ -3,8 +3,8 @@
     python -m benchmarks.barrier [--workers 10,1000,25000] [--each 6] [--mean 600] [--spread 0.5] [--driver 0.0005]
 
 Each worker gets `each` networks on average, whose durations are log-normal, in s; a generation is as many networks as
-there are workers. `driver` is what benchmarks.search_rate measures, in s. Workers live a day on average. The table gives
-the utilisation of the whole campaign, and up to its tail: until the last network began.
+there are workers. `driver` is what benchmarks.search_rate measures, in s. Workers live a day on average.
+The table gives the utilisation of the whole campaign, and up to its tail: until the last new network began.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ POPULATION = 100
 
 
 def before_the_tail(journal: Journal) -> float:
-    """The share of the crew's time that was spent in evaluations until the last one began."""
-    bars = [(e.started, e.ended) for e in journal.evaluations(STAGE) if e.worker]  # lost ones have no times
-    last = max(start for start, _ in bars)
-    return sum(min(end, last) - start for start, end in bars) / worker_seconds(journal.crew(STAGE), last)
+    """The share of the crew's time that was spent in evaluations until the last new one began."""
+    records = [e for e in journal.evaluations(STAGE) if e.worker]  # lost ones have no times
+    last = max(records, key=lambda e: e.request.index).started  # those tried once more begin later
+    return sum(max(min(e.ended, last) - e.started, 0.0) for e in records) / worker_seconds(journal.crew(STAGE), last)
 
 
 def main() -> None:
@@ -39,8 +39,8 @@ def main() -> None:
     parser.add_argument("--driver", type=float, default=0.0005)
     asked = parser.parse_args()
     print(
-        f"{'workers':>7s} {'mode':>12s} {'networks':>9s} {'hours':>7s} {'utilisation':>11s} {'to tail':>8s} {'networks/h':>11s} "
-        f"{'lost':>5s} {'simulated in s':>14s}"
+        f"{'workers':>7s} {'mode':>12s} {'networks':>9s} {'hours':>7s} {'utilisation':>11s} {'to tail':>8s} "
+        f"{'networks/h':>11s} {'lost':>5s} {'simulated in s':>14s}"
     )
     for workers in map(int, asked.workers.split(",")):
         for mode, barrier in (("asynchronous", None), ("barrier", workers)):
@@ -57,8 +57,8 @@ def main() -> None:
             hours, share = cluster.now / 3600, utilisation(journal, STAGE)
             took, lost = time.perf_counter() - started, sum(journal.losses().values())
             print(
-                f"{workers:7d} {mode:>12s} {count:9d} {hours:7.2f} {share:11.3f} {before_the_tail(journal):8.3f} {count / hours:11.0f} "
-                f"{lost:5d} {took:14.1f}",
+                f"{workers:7d} {mode:>12s} {count:9d} {hours:7.2f} {share:11.3f} {before_the_tail(journal):8.3f} "
+                f"{count / hours:11.0f} {lost:5d} {took:14.1f}",
                 flush=True,
             )
 
