@@ -8,6 +8,7 @@ bits. docs/genome.md draws it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ def pick(table: Sequence[Any], value: int, bits: int) -> Any:
     return table[value * len(table) >> bits]
 
 
-def value_of(table: Sequence[Any], entry: Any, bits: int) -> int:
+@cache
+def value_of(table: tuple[Any, ...], entry: Any, bits: int) -> int:
     """The value in the middle of those that pick an entry."""
     first, count = table.index(entry), table.count(entry)
     lowest = -(-(first << bits) // len(table))

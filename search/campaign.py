@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import dataclass
+from itertools import takewhile
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -106,16 +107,16 @@ class _Campaign:
         self.refused = ""  # why the evaluator takes no more
         self.back: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
         self.workers = 0
+        self.ran_s = self.crew_since = 0.0
         self.looked = 0.0  # for overdue networks
         self.failures = 0  # in a row from the start; -1 once something went well
         self.silent = 0  # networks in a row of which no worker told anything
 
     def run(self, stopping: Callable[[], bool]) -> str:
-        before = self._replay()
-        started = self.clock.now()
+        self.ran_s = self._replay()
         try:
             while True:
-                ended = self.tally.ended(before + self.clock.now() - started)
+                ended = self.tally.ended(self._seconds())
                 if not ended and not stopping():
                     self._fill()
                 if not self.running:
@@ -136,9 +137,14 @@ class _Campaign:
             self.strategy.tell(evaluation)
             latest = max(latest, evaluation.ended)
         crew = self.journal.crew(stage)
+        latest = max([latest, *(time for time, _ in crew[-1:])])
         if crew and crew[-1][1]:  # the last driver was killed: its crew worked at least so long
-            self.journal.note_crew(stage, max(latest, crew[-1][0]), 0)
+            self.journal.note_crew(stage, latest, 0)
         return running_seconds(crew, latest)
+
+    def _seconds(self) -> float:
+        """For how many seconds there were workers, in this life and before."""
+        return self.ran_s + (self.clock.now() - self.crew_since if self.workers else 0.0)
 
     def _fill(self) -> None:
         """Submit until every worker has a network and some wait."""
@@ -150,8 +156,12 @@ class _Campaign:
 
     def _note_crew(self, workers: int) -> None:
         if workers != self.workers:
-            self.journal.note_crew(self.strategy.stage, self.clock.now(), workers)
+            now = self.clock.now()
+            self.journal.note_crew(self.strategy.stage, now, workers)
+            if workers == 0:
+                self.ran_s = self._seconds()
             if self.workers == 0:  # nobody was there who could have worked on them
+                self.crew_since = now
                 for running in self.running.values():
                     running.submitted = self.clock.monotonic()
             self.workers = workers
@@ -221,8 +231,8 @@ class _Campaign:
         self._note_crew(self.crew.workers())
         if self.workers == 0:
             return []
-        late = [running.request for running in self.running.values() if now - running.submitted > limit]
-        return [Evaluation(request, Status.TIMED_OUT, f"nothing heard for {limit:g} s") for request in late]
+        late = takewhile(lambda running: now - running.submitted > limit, self.running.values())  # the oldest first
+        return [Evaluation(running.request, Status.TIMED_OUT, f"nothing heard for {limit:g} s") for running in late]
 
     def _take(self, results: list[Evaluation]) -> None:
         """Record results, then tell them."""

@@ -143,8 +143,7 @@ class Evolution:
     def _child(self, rng: np.random.Generator) -> Proposal:
         """A child of the population."""
         members = self.population.members
-        fitness = [member.fitness for member in members]
-        first, second = (members[tournament(fitness, TOURNAMENT, rng)] for _ in range(2))
+        first, second = (members[tournament(len(members), TOURNAMENT, rng)] for _ in range(2))
         crossover = self.crossovers.choose(rng) if first is not second else COPY
         mutation = self.mutations.choose(rng)
         genes = unpack(first.genome)
