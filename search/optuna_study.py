@@ -18,7 +18,7 @@ from networks import space
 from networks.genes import CONVOLUTION, FULLY_CONNECTED_FIELDS, POOL_FIELDS, TRAINING
 from networks.space import Convolution, FullyConnected, Layer, NetworkSpec
 from search.evaluation import Evaluation, Status
-from search.record_table import spec_of
+from search.record_table import MEASURED, spec_of
 from search.records import Records
 
 if TYPE_CHECKING:
@@ -28,19 +28,7 @@ if TYPE_CHECKING:
 
 WIDE = 50.0  # a parameter whose largest value is so many times its least is searched on a logarithmic scale
 Table = tuple[Any, ...]
-FACTS = (
-    "reason",
-    "warning",
-    "iterations",
-    "iterations_per_s",
-    "flops_per_iteration",
-    "weights",
-    "peak_memory_bytes",
-    "inference_s_per_megapixel",
-    "host",
-    "worker",
-    "device",
-)
+FACTS = ("reason", "warning", *MEASURED)
 
 
 def export(journal: Records, out: Path, run: str, on_trial: Callable[[int], None]) -> dict[str, int]:

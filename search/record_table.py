@@ -23,6 +23,7 @@ MEASURED = (
     "weights",
     "peak_memory_bytes",
     "inference_s_per_megapixel",
+    "inherited",
     "host",
     "worker",
     "device",
