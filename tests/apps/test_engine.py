@@ -14,11 +14,17 @@ import pytest
 from apps.evaluate import EvaluationSettings
 from apps.parsl_apps import start_engine
 from search.budget import Budget
-from search.campaign import Crew, run_campaign
+from search.campaign import CampaignError, Crew, run_campaign
 from search.evaluation import Request, Status
 from search.evolution import Evolution
 from search.journal import Journal
 from site_configs.local import local
+
+pytestmark = [
+    pytest.mark.htex,
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),  # Parsl's log
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 # What workers import in place of `apps.evaluate.evaluate`: it trains nothing, and network 1, 2... has a fault.
 INJECTED = """
@@ -54,7 +60,11 @@ def is_numpy(): return {"fitness": np.float32(0.25)}
 def ends(): os._exit(1)
 def segfaults(): os.kill(os.getpid(), signal.SIGSEGV)
 def hangs(): time.sleep(600)
-def hangs_in_c(): ctypes.PyDLL(None).sleep(600)
+def hangs_in_c():
+    library = ctypes.PyDLL(None)  # which keeps the interpreter's lock
+    mutex = ctypes.create_string_buffer(128)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)  # no signal ends this
 def allocates():
     kept = []
     while True: kept.append(bytearray(1 << 24))
@@ -132,6 +142,13 @@ def quick(log_folder):
     return config
 
 
+def command_of(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""  # gone already
+
+
 def wait_until(condition, seconds):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -139,7 +156,6 @@ def wait_until(condition, seconds):
     return condition()
 
 
-@pytest.mark.htex
 def test_each_fault_on_a_real_worker_is_a_record(injected):
     with closing(Journal(injected / "journal.sqlite")) as journal, start_engine(quick(injected / "log")) as engine:
         assert engine.workers() == 2  # none is there yet, and two are to come
@@ -160,18 +176,15 @@ def test_each_fault_on_a_real_worker_is_a_record(injected):
     assert tries == {index: 2 if index in twice else 1 for index in range(30)}
 
 
-@pytest.mark.htex
 def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected):
     with start_engine(quick(injected / "log")) as engine:
         request = Request(0, "evolution", 0, b"", 0)
         evaluator = engine.evaluator(SETTINGS)
         assert evaluator(request).result(60).status is Status.OK
         assert wait_until(lambda: engine.workers() == 2, 10)
-        # The guard would start another pool.
-        family = psutil.Process().children(recursive=True)
-        pools = [p for p in family if "process_worker_pool.py" in " ".join(p.cmdline())]
-        for process in sorted(pools, key=lambda p: "site_configs.guard" not in p.cmdline()):
-            process.send_signal(signal.SIGKILL)
+        pools = [process for process in psutil.process_iter() if str(injected / "log") in command_of(process)]
+        for process in sorted(pools, key=lambda process: "site_configs.guard" not in command_of(process)):
+            process.send_signal(signal.SIGKILL)  # the guard first: it would start another pool
         assert wait_until(lambda: engine.workers() == 0, 30)
 
         def refused():
@@ -182,3 +195,17 @@ def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected
             return False
 
         assert wait_until(refused, 60)
+
+
+def test_a_dead_interchange_ends_the_campaign_and_not_the_networks(injected):
+    def kill(_evaluation):
+        for process in psutil.Process().children():
+            if "interchange" in command_of(process):
+                process.kill()
+
+    with closing(Journal(injected / "journal.sqlite")) as journal:
+        with start_engine(quick(injected / "log")) as engine:
+            crew = Crew(engine.workers)
+            with pytest.raises(CampaignError, match="interchange ended with status -9"):
+                run_campaign(Evolution(4, 3), engine.evaluator(SETTINGS), journal, Budget(500), crew, kill)
+        assert {e.status for e in journal.evaluations()} <= {Status.OK, Status.CRASHED}
