@@ -97,12 +97,34 @@ class Engine:
 
         def submit(request: Request) -> Future[Evaluation]:
             record: Future[Evaluation] = Future()
-            if self._executors and all(executor.bad_state_is_set for executor in self._executors):
-                raise BrokenExecutor(str(self._executors[0].executor_exception))
-            self.submit(evaluate, request, settings).add_done_callback(lambda done: _hand_over(done, record))
+            broken = self._broken()
+            if broken:
+                raise BrokenExecutor(broken)
+            self.submit(evaluate, request, settings).add_done_callback(lambda done: self._hand_over(done, record))
             return record
 
         return submit
+
+    def _broken(self) -> str:
+        """Why no worker will ever come again; "" as long as one may."""
+        broken = [executor for executor in self._executors if executor.bad_state_is_set]
+        return str(broken[0].executor_exception) if broken and len(broken) == len(self._executors) else ""
+
+    def _hand_over(self, done: Future[Outcome], record: Future[Evaluation]) -> None:
+        """Set an evaluation's record to what came of its task."""
+        from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
+        try:
+            record.set_result(Evaluation.from_plain(value_of(done)))
+        except WorkerLost as error:
+            record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
+        except ManagerLost as error:
+            record.set_exception(WorkerLostError(f"the workers on {error.hostname} went away"))
+        except StageError as error:
+            record.set_exception(StageError(str(error).split("\n")[0]))
+        except Exception as error:  # it could not even begin
+            broken = self._broken()
+            record.set_exception(BrokenExecutor(broken) if broken else error)
 
 
 def _connected(executor: HighThroughputExecutor) -> int:
@@ -122,10 +144,12 @@ def _give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
         interchange = executor.interchange_proc
         if interchange is None or interchange.poll() is None or executor.bad_state_is_set:
             continue
-        executor.command_client.ok = False  # nobody shall ask it any more, and those who have are let go
-        threading.Thread(target=executor.command_client.zmq_context.term, daemon=True).start()
         dead = RuntimeError(f"Parsl's interchange ended with status {interchange.returncode}")
         executor.set_bad_state_and_fail_all(dead)
+        executor.command_client.ok = False
+        for pipe in (executor.command_client, executor.outgoing_q):  # lets those go who wait for it
+            pipe.zmq_socket.linger = 0
+            threading.Thread(target=pipe.zmq_context.term, daemon=True).start()
 
 
 @contextmanager
@@ -145,25 +169,6 @@ def _watching(executors: Sequence[HighThroughputExecutor]) -> Iterator[None]:
         done.set()
         watcher.join()
         _give_up_dead(executors)
-
-
-def _hand_over(done: Future[Outcome], record: Future[Evaluation]) -> None:
-    """Set an evaluation's record to what came of its task."""
-    from parsl.executors.errors import BadStateException
-    from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
-
-    try:
-        record.set_result(Evaluation.from_plain(value_of(done)))
-    except WorkerLost as error:
-        record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
-    except ManagerLost as error:
-        record.set_exception(WorkerLostError(f"the workers on {error.hostname} went away"))
-    except BadStateException as error:
-        record.set_exception(BrokenExecutor(str(error)))
-    except StageError as error:
-        record.set_exception(StageError(str(error).split("\n")[0]))
-    except Exception as error:  # it could not even begin
-        record.set_exception(error)
 
 
 @contextmanager
