@@ -181,7 +181,8 @@ def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected
         evaluator = engine.evaluator(SETTINGS)
         assert evaluator(request).result(60).status is Status.OK
         assert wait_until(lambda: engine.workers() == 2, 10)
-        pools = [process for process in psutil.process_iter() if str(injected / "log") in command_of(process)]
+        marks = ("process_worker_pool.py", str(injected / "log"))
+        pools = [process for process in psutil.process_iter() if all(mark in command_of(process) for mark in marks)]
         for process in sorted(pools, key=lambda process: "site_configs.guard" not in command_of(process)):
             with suppress(psutil.NoSuchProcess):
                 process.kill()  # the guard first: it would start another pool
