@@ -115,7 +115,9 @@ class Engine:
         from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
         try:
-            record.set_result(Evaluation.from_plain(value_of(done)))
+            plain = value_of(done)
+            # What is no record at all is for the campaign to complain of.
+            record.set_result(Evaluation.from_plain(plain) if isinstance(plain, dict) else plain)
         except WorkerLost as error:
             record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
         except ManagerLost as error:

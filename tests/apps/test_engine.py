@@ -112,8 +112,8 @@ EXPECTED = [
     (Status.CRASHED, "colour"),
     (Status.CRASHED, "score f1 is a Poison, no number"),
     (Status.CRASHED, "TypeError"),
-    (Status.CRASHED, "int"),
-    (Status.CRASHED, "lambda"),
+    (Status.CRASHED, "it is a int, no record"),
+    (Status.CRASHED, "it is a function, no record"),
     (Status.CRASHED, "fine"),
 ]
 SETTINGS = EvaluationSettings(Path("tiles.h5"), "", None, 1, 1.0, 3.0)
