@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from parsl.executors import HighThroughputExecutor
 
 Outcome = dict[str, Any]
-COUNT_EVERY_S = 2.0
+COUNT_EVERY_S, WATCH_S = 2.0, 1.0
 
 
 class StageError(RuntimeError):
@@ -84,9 +85,7 @@ class Engine:
     def workers(self) -> int:
         """How many workers are connected, as of `COUNT_EVERY_S` ago; as planned until there is the first."""
         if time.monotonic() - self._counted >= COUNT_EVERY_S:
-            able = [executor for executor in self._executors if not _fault(executor)]  # others would never answer
-            managers = [manager for executor in able for manager in executor.connected_managers()]
-            connected = sum(m["worker_count"] for m in managers if m["active"] and not m["draining"])
+            connected = sum(map(_connected, self._executors))
             self._came = self._came or connected > 0
             if self._came:
                 self._count = connected
@@ -98,42 +97,80 @@ class Engine:
 
         def submit(request: Request) -> Future[Evaluation]:
             record: Future[Evaluation] = Future()
-            faults = [_fault(executor) for executor in self._executors]
-            if faults and all(faults):
-                raise BrokenExecutor(faults[0])
-            self.submit(evaluate, request, settings).add_done_callback(lambda done: _hand_over(done, record))
+            broken = self._broken()
+            if broken:
+                raise BrokenExecutor(broken)
+            self.submit(evaluate, request, settings).add_done_callback(lambda done: self._hand_over(done, record))
             return record
 
         return submit
 
+    def _broken(self) -> str:
+        """Why no worker will ever come again; "" as long as one may."""
+        broken = [executor for executor in self._executors if executor.bad_state_is_set]
+        return str(broken[0].executor_exception) if broken and len(broken) == len(self._executors) else ""
 
-def _fault(executor: HighThroughputExecutor) -> str:
-    """Why an executor will never work again; "" as long as it may."""
+    def _hand_over(self, done: Future[Outcome], record: Future[Evaluation]) -> None:
+        """Set an evaluation's record to what came of its task."""
+        from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
+        try:
+            plain = value_of(done)
+            # What is no record at all is for the campaign to complain of.
+            record.set_result(Evaluation.from_plain(plain) if isinstance(plain, dict) else plain)
+        except WorkerLost as error:
+            record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
+        except ManagerLost as error:
+            record.set_exception(WorkerLostError(f"the workers on {error.hostname} went away"))
+        except StageError as error:
+            record.set_exception(StageError(str(error).split("\n")[0]))
+        except Exception as error:  # it could not even begin
+            broken = self._broken()
+            record.set_exception(BrokenExecutor(broken) if broken else error)
+
+
+def _connected(executor: HighThroughputExecutor) -> int:
+    """How many workers of an executor are there to work."""
     if executor.bad_state_is_set:
-        return str(executor.executor_exception)
-    interchange = executor.interchange_proc
-    if interchange is None or interchange.poll() is None:
-        return ""
-    return f"Parsl's interchange ended with status {interchange.returncode}"
-
-
-def _hand_over(done: Future[Outcome], record: Future[Evaluation]) -> None:
-    """Set an evaluation's record to what came of its task."""
-    from parsl.executors.errors import BadStateException
-    from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
-
+        return 0
     try:
-        record.set_result(Evaluation.from_plain(value_of(done)))
-    except WorkerLost as error:
-        record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
-    except ManagerLost as error:
-        record.set_exception(WorkerLostError(f"the workers on {error.hostname} went away"))
-    except BadStateException as error:
-        record.set_exception(BrokenExecutor(str(error)))
-    except StageError as error:
-        record.set_exception(StageError(str(error).split("\n")[0]))
-    except Exception as error:  # it could not even begin
-        record.set_exception(error)
+        managers = executor.connected_managers()  # 0.1 ms
+    except Exception:  # its interchange has just died
+        return 0
+    return sum(m["worker_count"] for m in managers if m["active"] and not m["draining"])
+
+
+def _give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
+    """Fail what executors have to do whose interchange has died: Parsl would wait for it for ever, at the end too."""
+    for executor in executors:
+        interchange = executor.interchange_proc
+        if interchange is None or interchange.poll() is None or executor.bad_state_is_set:
+            continue
+        dead = RuntimeError(f"Parsl's interchange ended with status {interchange.returncode}")
+        executor.set_bad_state_and_fail_all(dead)
+        executor.command_client.ok = False
+        for pipe in (executor.command_client, executor.outgoing_q):  # lets those go who wait for it
+            pipe.zmq_socket.linger = 0
+            threading.Thread(target=pipe.zmq_context.term, daemon=True).start()
+
+
+@contextmanager
+def _watching(executors: Sequence[HighThroughputExecutor]) -> Iterator[None]:
+    """Look after executors' interchanges during the block."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(WATCH_S):
+            _give_up_dead(executors)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        _give_up_dead(executors)
 
 
 @contextmanager
@@ -143,7 +180,7 @@ def start_engine(config: Config) -> Iterator[Engine]:
     from parsl.executors import HighThroughputExecutor
 
     executors = [executor for executor in config.executors if isinstance(executor, HighThroughputExecutor)]
-    with parsl.load(config):
+    with parsl.load(config), _watching(executors):
         yield Engine(parsl.python_app(run_task), executors, sum(map(_planned, executors)))
 
 

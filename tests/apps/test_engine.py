@@ -1,11 +1,10 @@
 """Networks that do all the wrong things on real workers."""
 
-import signal
 import sys
 import time
 from collections import Counter
 from concurrent.futures import BrokenExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -14,11 +13,17 @@ import pytest
 from apps.evaluate import EvaluationSettings
 from apps.parsl_apps import start_engine
 from search.budget import Budget
-from search.campaign import Crew, run_campaign
+from search.campaign import CampaignError, Crew, run_campaign
 from search.evaluation import Request, Status
 from search.evolution import Evolution
 from search.journal import Journal
 from site_configs.local import local
+
+pytestmark = [
+    pytest.mark.htex,
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),  # Parsl's log
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 # What workers import in place of `apps.evaluate.evaluate`: it trains nothing, and network 1, 2... has a fault.
 INJECTED = """
@@ -54,13 +59,17 @@ def is_numpy(): return {"fitness": np.float32(0.25)}
 def ends(): os._exit(1)
 def segfaults(): os.kill(os.getpid(), signal.SIGSEGV)
 def hangs(): time.sleep(600)
-def hangs_in_c(): ctypes.PyDLL(None).sleep(600)
+def hangs_in_c():
+    library = ctypes.PyDLL(None)  # which keeps the interpreter's lock
+    mutex = ctypes.create_string_buffer(128)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)  # no signal ends this
 def allocates():
     kept = []
-    while True: kept.append(bytearray(1 << 24))
+    while True: kept.append(np.empty(1 << 24, np.uint8))
 def allocates_tensors():
     kept = []
-    while True: kept.append(torch.zeros(1 << 24, dtype=torch.uint8))
+    while True: kept.append(torch.empty(1 << 24, dtype=torch.uint8))
 def says_nothing(): return None
 def says_too_much(): return {"colour": "green"}
 def says_poison(): return {"scores": {"f1": Poison()}}
@@ -102,9 +111,9 @@ EXPECTED = [
     (Status.CRASHED, "TypeError"),
     (Status.CRASHED, "colour"),
     (Status.CRASHED, "score f1 is a Poison, no number"),
-    (Status.CRASHED, "no"),
-    (Status.CRASHED, "int"),
-    (Status.CRASHED, "lambda"),
+    (Status.CRASHED, "TypeError"),
+    (Status.CRASHED, "it is a int, no record"),
+    (Status.CRASHED, "it is a function, no record"),
     (Status.CRASHED, "fine"),
 ]
 SETTINGS = EvaluationSettings(Path("tiles.h5"), "", None, 1, 1.0, 3.0)
@@ -132,6 +141,13 @@ def quick(log_folder):
     return config
 
 
+def command_of(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""  # gone already
+
+
 def wait_until(condition, seconds):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -139,7 +155,6 @@ def wait_until(condition, seconds):
     return condition()
 
 
-@pytest.mark.htex
 def test_each_fault_on_a_real_worker_is_a_record(injected):
     with closing(Journal(injected / "journal.sqlite")) as journal, start_engine(quick(injected / "log")) as engine:
         assert engine.workers() == 2  # none is there yet, and two are to come
@@ -160,18 +175,17 @@ def test_each_fault_on_a_real_worker_is_a_record(injected):
     assert tries == {index: 2 if index in twice else 1 for index in range(30)}
 
 
-@pytest.mark.htex
 def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected):
     with start_engine(quick(injected / "log")) as engine:
         request = Request(0, "evolution", 0, b"", 0)
         evaluator = engine.evaluator(SETTINGS)
         assert evaluator(request).result(60).status is Status.OK
         assert wait_until(lambda: engine.workers() == 2, 10)
-        # The guard would start another pool.
-        family = psutil.Process().children(recursive=True)
-        pools = [p for p in family if "process_worker_pool.py" in " ".join(p.cmdline())]
-        for process in sorted(pools, key=lambda p: "site_configs.guard" not in p.cmdline()):
-            process.send_signal(signal.SIGKILL)
+        marks = ("process_worker_pool.py", str(injected / "log"))
+        pools = [process for process in psutil.process_iter() if all(mark in command_of(process) for mark in marks)]
+        for process in sorted(pools, key=lambda process: "site_configs.guard" not in command_of(process)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()  # the guard first: it would start another pool
         assert wait_until(lambda: engine.workers() == 0, 30)
 
         def refused():
@@ -182,3 +196,17 @@ def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected
             return False
 
         assert wait_until(refused, 60)
+
+
+def test_a_dead_interchange_ends_the_campaign_and_not_the_networks(injected):
+    def kill(_evaluation):
+        for process in psutil.Process().children():
+            if "interchange" in command_of(process):
+                process.kill()
+
+    with closing(Journal(injected / "journal.sqlite")) as journal:
+        with start_engine(quick(injected / "log")) as engine:
+            crew = Crew(engine.workers)
+            with pytest.raises(CampaignError, match="interchange ended with status -9"):
+                run_campaign(Evolution(4, 3), engine.evaluator(SETTINGS), journal, Budget(500), crew, kill)
+        assert {e.status for e in journal.evaluations()} <= {Status.OK, Status.CRASHED}

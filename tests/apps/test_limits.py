@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +18,15 @@ GB = 1 << 30
 def test_what_would_take_too_much_memory_fails_and_the_next_does_not():
     before = resource.getrlimit(resource.RLIMIT_DATA)
     kept = []
-    with pytest.raises(MemoryError), memory_limit(GB):
+
+    def allocate():
         while len(kept) < 100:  # 10 GB of addresses, none of it touched: safe even without a limit
             kept.append(np.empty(100 << 20, np.uint8))
+
+    with pytest.raises(MemoryError), memory_limit(GB):
+        allocate()
     assert len(kept) < 10
-    del kept
+    kept.clear()
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
     assert len(bytearray(GB)) == GB
 
@@ -49,7 +54,7 @@ def test_a_limit_that_is_set_already_is_not_raised():
 
 
 def test_workers_of_a_machine_share_its_memory(monkeypatch):
-    with open("/proc/meminfo") as lines:
+    with Path("/proc/meminfo").open() as lines:
         total = int(next(line for line in lines if line.startswith("MemTotal")).split()[1]) * 1024
     monkeypatch.setattr(apps.limits, "_group_limits", lambda: iter([]))
     monkeypatch.setenv("PARSL_WORKER_COUNT", "4")

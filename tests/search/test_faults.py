@@ -177,7 +177,7 @@ def allocate(_request):
     with memory_limit(1 << 30):
         kept = []
         while True:
-            kept.append(bytearray(1 << 24))
+            kept.append(np.empty(1 << 24, np.uint8))
 
 
 def hang_in_c(_request):
