@@ -70,6 +70,7 @@ def train_finalist(
         "labels": made_by,
         "evaluation": finalist.evaluation,
         "seed": finalist.seed,
+        "inherited": trained.inherited,
         "iterations": trained.iterations,
         "validation": trained.scores,
         "trained": time.strftime("%Y-%m-%d", time.gmtime(started)),

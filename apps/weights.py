@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from search.evaluation import Evaluation
@@ -15,13 +15,15 @@ def kept_weights(folder: Path, index: int) -> Path:
 
 
 class WeightsFolder:
-    """Removes the weights of networks that are wanted no more: not among the `best` fittest, and no parents.
+    """Removes the weights of networks that are wanted no more: not among the `best` by `value`, and no parents.
 
     `before` are the evaluations of earlier lives of the run.
     """
 
-    def __init__(self, path: Path, best: int, before: Iterable[Evaluation] = ()) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, best: int, value: Callable[[Evaluation], float], before: Iterable[Evaluation] = ()
+    ) -> None:
+        self.path, self._value = path, value
         self._size = best
         self._best: list[tuple[float, int]] = []
         self._there = {int(file.stem) for file in path.glob("*.safetensors")}
@@ -41,7 +43,7 @@ class WeightsFolder:
             self._there.remove(gone)
 
     def _rank(self, evaluation: Evaluation) -> None:
-        ranked = (evaluation.fitness, -evaluation.request.index)
+        ranked = (self._value(evaluation), -evaluation.request.index)
         if len(self._best) < self._size:
             heapq.heappush(self._best, ranked)
         else:

@@ -60,7 +60,9 @@ def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluatio
             return record
 
         weights = (
-            None if settings.weights is None else WeightsFolder(settings.weights, best=1, before=journal.evaluations())
+            None
+            if settings.weights is None
+            else WeightsFolder(settings.weights, 1, strategy.value, journal.evaluations())
         )
 
         def show(evaluation: Evaluation) -> None:

@@ -35,7 +35,7 @@ def search(engine: Engine, settings: EvaluationSettings, folder: Path, seconds: 
     strategy = Evolution(POPULATION, 0, inherit=True, screening=Screening())
     evaluator = engine.evaluator(settings)
     with closing(Journal(folder / "journal.sqlite")) as journal:
-        weights = WeightsFolder(folder / "weights", best=1)
+        weights = WeightsFolder(folder / "weights", 1, strategy.value)
 
         def take(evaluation: Evaluation) -> None:
             weights.told(evaluation, strategy.parents())
@@ -48,7 +48,7 @@ def search(engine: Engine, settings: EvaluationSettings, folder: Path, seconds: 
         busy = Utilisation()
         for evaluation in journal.evaluations():
             busy.add(evaluation)
-        share, best = busy.share(journal.crew(strategy.stage)), journal.best(1)[0]
+        share, best = busy.share(journal.crew(strategy.stage)), strategy.population.members[-1]
         name = "with a barrier" if barrier else "asynchronous"
         print(f"{name}: workers busy {share:.1%}, {journal.count()} networks, best error {1 - best.fitness:.3f}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -30,7 +31,7 @@ STAGE = "evolution"
 TOURNAMENT = 3
 PRIOR = "prior"  # origin of what has no parents
 COPY = "copy"  # no crossover, or no mutation
-ATTEMPTS = 50  # to find a network that was not tried yet
+ATTEMPTS = 50  # to find a child that was not tried yet
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Evolution:
         self._told += 1
         self._seen.add(unpack(request.genome))
         good = evaluation.status is Status.OK
-        value = evaluation.fitness if self.price is None else self.price.value(evaluation)
+        value = self.value(evaluation)
         if request.parents:
             paid = good and value > request.to_beat
             for rates in (self.crossovers, self.mutations):
@@ -122,14 +123,18 @@ class Evolution:
         if good:
             self.population.add(Member(value, -request.index, request.genome))
 
+    def value(self, evaluation: Evaluation) -> float:
+        """What networks are chosen by: fitness, less the price if there is one."""
+        return evaluation.fitness if self.price is None else self.price.value(evaluation)
+
     def parents(self) -> set[int]:
         """Numbers of the evaluations whose networks may have children now."""
         return {member.index for member in self.population.members}
 
     def _new(self, propose: Callable[[np.random.Generator], Proposal], rng: np.random.Generator) -> Proposal:
-        """A proposal that was not tried yet, if one is found."""
-        for _ in range(ATTEMPTS):
-            proposal = propose(rng)
+        """A proposal that was not tried yet; if none is found for long, one of the prior."""
+        for attempt in count():
+            proposal = propose(rng) if attempt < ATTEMPTS else _drawn(rng)
             if proposal.genes not in self._seen:
                 break
         return proposal

@@ -11,6 +11,9 @@ from search.evaluation import Evaluation
 Cost = Literal["flops", "inference"]
 
 
+TYPICAL: dict[Cost, float] = {"flops": 1e10, "inference": 1.0}
+
+
 def cost(evaluation: Evaluation, of: Cost) -> float:
     """FLOPs of a training iteration, or seconds that the network takes for a megapixel."""
     return float(evaluation.flops_per_iteration) if of == "flops" else evaluation.inference_s_per_megapixel
@@ -18,11 +21,12 @@ def cost(evaluation: Evaluation, of: Cost) -> float:
 
 @dataclass(frozen=True)
 class Price:
-    """Fitness points that a network loses for each factor of ten in cost, beyond one unit of it."""
+    """Fitness that a network loses, or gains, for each factor of ten that it is dearer, or cheaper, than usual."""
 
     per_tenfold: float
     of: Cost
 
     def value(self, evaluation: Evaluation) -> float:
-        """Fitness less the price; may be negative."""
-        return evaluation.fitness - self.per_tenfold * math.log10(max(cost(evaluation, self.of), 1e-12))
+        """Fitness less the price. Where the cost was not measured it counts as the usual one."""
+        usual = TYPICAL[self.of]
+        return evaluation.fitness - self.per_tenfold * math.log10((cost(evaluation, self.of) or usual) / usual)

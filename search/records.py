@@ -54,11 +54,6 @@ class Records:
         query = "SELECT count(*) FROM evaluations WHERE ? IS NULL OR stage = ?"
         return int(self._fetch(query, (stage, stage))[0][0])
 
-    def best(self, count: int, stage: str | None = None) -> list[Evaluation]:
-        """The `count` fittest evaluations, the fittest first and of equals the older."""
-        query = "SELECT record FROM evaluations WHERE ? IS NULL OR stage = ? ORDER BY fitness DESC, number LIMIT ?"
-        return [self._read(record) for (record,) in self._fetch(query, (stage, stage, count))]
-
     def next_index(self) -> int:
         """The first index above all that are recorded."""
         ((highest,),) = self._fetch("SELECT max(evaluation) FROM evaluations")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -40,30 +41,33 @@ class Screening:
     """
 
     def __init__(self) -> None:
-        self._numbers: deque[list[float]] = deque(maxlen=REMEMBERED)
-        self._fitness: deque[float] = deque(maxlen=REMEMBERED)
-        self._told = 0
+        self._told: deque[tuple[list[float], float]] = deque(maxlen=round((1 + GROWTH) * REMEMBERED) + 1)
+        self._number = 0
+        # The model is learnt on what had been told at certain numbers, so that after a resume it is the same.
+        self._learn_on = 0
         self._learnt_on = 0
         self._model: Any = None
 
     def tell(self, candidate: Candidate, fitness: float) -> None:
         """Take in how fit a network turned out, 0 if it failed."""
-        self._numbers.append(candidate.numbers())
-        self._fitness.append(fitness)
-        self._told += 1
+        self._told.append((candidate.numbers(), fitness))
+        self._number += 1
+        if self._number >= max(FEWEST, (1 + GROWTH) * self._learn_on):
+            self._learn_on = self._number
 
     def choose(self, candidates: Sequence[Candidate]) -> int:
         """Number of the most promising candidate; 0 while there is too little to learn from."""
-        if self._told < FEWEST:
+        if not self._learn_on:
             return 0
-        if self._model is None or self._told >= (1 + GROWTH) * self._learnt_on:
+        if self._learnt_on < self._learn_on:
             self._learn()
         return int(self._model.predict([candidate.numbers() for candidate in candidates]).argmax())
 
     def _learn(self) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        # The number of networks as the seed: after a resume, the model is the same.
-        self._model = ExtraTreesRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=self._told)
-        self._model.fit(np.array(self._numbers), np.array(self._fitness))
-        self._learnt_on = self._told
+        end = len(self._told) - (self._number - self._learn_on)
+        numbers, fitness = zip(*islice(self._told, max(0, end - REMEMBERED), end), strict=True)
+        self._model = ExtraTreesRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=self._learn_on)
+        self._model.fit(np.array(numbers), np.array(fitness))
+        self._learnt_on = self._learn_on

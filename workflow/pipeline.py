@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -15,39 +14,25 @@ from typing import Any
 from analysis.results import load_results
 from analysis.target import Target
 from apps.detect import Drawn, collect, detect_frames, draw_figures
-from apps.evaluate import EvaluationSettings
 from apps.finish import Finalist, keep_best, try_finalist
 from apps.parsl_apps import Engine, start_engine, value_of
 from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_baseline
-from apps.weights import WeightsFolder
 from data_prep.balance import balance_lines
 from data_prep.files import whole_file
 from data_prep.labels import load_labels
 from data_prep.staging import unstage
 from data_prep.tiles import load_balance
-from networks.genome import decode
-from networks.space import Limits
-from search.budget import Budget
-from search.campaign import Crew, Strategy, run_campaign
-from search.evaluation import Evaluation, Evaluator, Status
+from search.evaluation import Status
 from search.evolution import Evolution
-from search.halving import Halving
-from search.hyperparameters import SvmTuning
 from search.journal import Journal
-from search.price import Price
-from search.screening import Screening
 from search.utilisation import Utilisation
 from site_configs.local import count_workers, local
-from workflow.config import RunConfig, SearchConfig
+from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
-from workflow.stopping import first_ctrl_c
+from workflow.search_stage import SearchStage
 
 FRAMES_PER_PART = 4
-# An evaluation is given up when it takes this many times its cap on training, and a bit to begin.
-LIMIT_FACTOR, START_S = 4.0, 60.0
-
-PATIENCE = 3.0  # times that limit: so long may nothing be heard of a network, which may have to wait for its worker
 
 Pending = Path | Future[dict[str, Any]]
 
@@ -82,7 +67,7 @@ def run_pipeline(
         with start_engine(local(folder.parsl, config.site.workers)) as engine:
             run = Run(config, folder, source, targets, engine, workers, progress)
             labels, fourier, digest = _prepare(run)
-            finalists = _search(run, digest)
+            finalists = SearchStage(config, folder, engine, progress, digest).finalists()
             _train(run, labels, finalists)
             _summarise(run, _apply(run, fourier))
     finally:
@@ -111,67 +96,6 @@ def _prepare(run: Run) -> tuple[Pending, Pending, str]:
     for line in balance_lines(load_balance(folder.tiles)):
         run.progress.say(line)
     return labels, fourier, digest
-
-
-def _search(run: Run, digest: str) -> list[Finalist]:
-    """Evolve, then tune the best topology; returns the best networks of both, best first."""
-    config = run.config
-    settings = EvaluationSettings(
-        tiles=run.folder.tiles,
-        digest=digest,
-        node_local=config.site.node_local,
-        iterations=config.search.iterations,
-        seconds=config.search.seconds,
-        fitness=config.search.fitness,
-        limit_s=_limit_s(config),
-        weights=run.folder.weights if config.search.inherit else None,
-    )
-    evaluator = run.engine.evaluator(settings)
-    with closing(Journal(run.folder.journal, run.progress.say)) as journal:
-        evolution = _evolution(config)
-        _campaign(run, "evolution", evolution, _budget(config.search), evaluator, journal)
-        best = journal.best(1, evolution.stage)[0]
-        parents = (best.request.index,) if config.search.inherit else ()
-        tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, parents)
-        _campaign(run, "SVM tuning", tuning, Budget(config.tuning.most_evaluations), evaluator, journal)
-        _repeat_warnings(run, journal)
-        ranked = journal.best(config.training.finalists)
-    run.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
-    return [Finalist(e.request.genome, e.request.seed, e.request.index) for e in ranked]
-
-
-def _evolution(config: RunConfig) -> Evolution:
-    """The evolution with the options that are switched on."""
-    search = config.search
-    return Evolution(
-        search.population,
-        config.seed,
-        lifetime=search.lifetime,
-        inherit=search.inherit,
-        screening=Screening() if search.screening else None,
-        halving=Halving() if search.halving else None,
-        price=Price(search.price, search.price_on) if search.price else None,
-    )
-
-
-def _budget(search: SearchConfig) -> Budget:
-    """When the evolution ends."""
-    return Budget(
-        search.most_evaluations,
-        seconds=math.inf if search.minutes is None else 60 * search.minutes,
-        plateau=search.plateau,
-        target=math.inf if search.target_error is None else 1 - search.target_error,
-    )
-
-
-def _repeat_warnings(run: Run, journal: Journal) -> None:
-    """Say what workers warned of, each warning once."""
-    hosts: dict[str, set[str]] = {}
-    for evaluation in journal.evaluations():
-        if evaluation.warning:
-            hosts.setdefault(evaluation.warning, set()).add(evaluation.host)
-    for warning, names in hosts.items():
-        run.progress.say(f"warning from {min(names) if len(names) == 1 else f'{len(names)} nodes'}: {warning}")
 
 
 def _train(run: Run, labels: Pending, finalists: list[Finalist]) -> None:
@@ -220,29 +144,6 @@ def _chunks(targets: tuple[Target, ...]) -> list[Target]:
         for target in targets
         for start in range(0, len(target.frames), FRAMES_PER_PART)
     ]
-
-
-def _campaign(run: Run, name: str, strategy: Strategy, budget: Budget, evaluator: Evaluator, journal: Journal) -> None:
-    """One campaign, going on from what the journal holds of it. Raises KeyboardInterrupt when it was stopped."""
-    crew = Crew(run.engine.workers, patience_s=_limit_s(run.config) * PATIENCE)
-    with (
-        run.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view,
-        first_ctrl_c(run.progress.say) as stopping,
-    ):
-        weights = WeightsFolder(run.folder.weights, run.config.training.finalists, journal.evaluations())
-
-        def take(evaluation: Evaluation) -> None:
-            weights.told(evaluation, strategy.parents())
-            view.result(evaluation)
-
-        run_campaign(strategy, stopping.watching(evaluator), journal, budget, crew, take, stopping)
-    if stopping.asked:
-        raise KeyboardInterrupt  # what was running is done: the run ends as if interrupted now
-
-
-def _limit_s(config: RunConfig) -> float:
-    """Seconds after which an evaluation is given up."""
-    return LIMIT_FACTOR * config.search.seconds + START_S
 
 
 def _summarise(run: Run, figures: list[Path]) -> None:

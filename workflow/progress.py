@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from search.evaluation import Evaluation, Status
-from search.utilisation import Utilisation
+from workflow.standing import Standing, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,17 +107,14 @@ class CampaignView:
 
     def __init__(self, name: str, stage: str, budget: int, journal: Journal) -> None:
         self.name, self.stage, self.budget, self.journal = name, stage, budget, journal
-        self.done, self.failed, self.best = 0, 0, 0.0
-        self.time = Utilisation()
+        self.standing = Standing()
         for evaluation in journal.evaluations(stage):
-            self._count(evaluation)
-        self.before = self.done
-        self.started = time.monotonic()
+            self.standing.add(evaluation)
         self.show: Callable[[str], None] = log.debug
 
     def result(self, evaluation: Evaluation) -> None:
         """Take in one more evaluation."""
-        self._count(evaluation)
+        self.standing.add(evaluation)
         if evaluation.status is not Status.OK:
             log.warning("network %d: %s, %s", evaluation.request.index, evaluation.status, evaluation.reason)
         log.info(
@@ -125,23 +122,19 @@ class CampaignView:
         )
         self.show(self.line())
 
-    def _count(self, evaluation: Evaluation) -> None:
-        self.done += 1
-        self.failed += evaluation.status is not Status.OK
-        self.best = max(self.best, evaluation.fitness)
-        self.time.add(evaluation)
-
     def line(self) -> str:
         """One line on how it stands."""
-        parts = [f"{self.name}: {self.done} of {self.budget} networks"]
-        if self.done:
-            parts.append(f"best error {1 - self.best:.3f}")
-        if self.done > self.before:
-            rate = (self.done - self.before) / (time.monotonic() - self.started) * 60
+        standing, crew = self.standing, self.journal.crew(self.stage)
+        parts = [f"{self.name}: {standing.done} of {self.budget} networks"]
+        if standing.best is not None:
+            parts.append(f"best error {1 - standing.best.fitness:.3f}")
+        rate = standing.per_minute(crew)
+        if rate:
             parts.append(f"{rate:.0f}/min")
-            parts.append(f"{100 * self.time.share(self.journal.crew(self.stage)):.0f} % busy")
-            if self.done < self.budget:
-                parts.append(f"{(self.budget - self.done) / rate * 60:.0f} s left")
-        if self.failed:
-            parts.append(f"{self.failed} failed")
+            parts.append(f"{100 * standing.time.share(crew):.0f} % busy")
+            if standing.done < self.budget:
+                parts.append(f"{duration((self.budget - standing.done) / rate * 60)} left")
+        failed = standing.failures.total()
+        if failed:
+            parts.append(f"{failed} failed")
         return ", ".join(parts)

@@ -48,6 +48,20 @@ def test_screening_takes_the_first_while_it_knows_too_little():
     assert screening.choose([candidate(rng) for _ in range(3)]) == 0
 
 
+def test_after_a_resume_the_same_model_chooses():
+    rng = np.random.default_rng(2)
+    told = [(candidate(rng), float(rng.random())) for _ in range(57)]
+    screening, resumed = Screening(), Screening()
+    for number, (one, value) in enumerate(told):
+        screening.tell(one, value)
+        screening.choose([one] if number % 3 else [one, one])  # it learns as it goes
+    for one, value in told:
+        resumed.tell(one, value)
+    for _ in range(20):
+        some = [candidate(rng) for _ in range(12)]
+        assert screening.choose(some) == resumed.choose(some)
+
+
 def test_halving_lets_the_better_half_go_on():
     halving = Halving()
     assert halving.thresholds() == tuple((share, 0.0) for share in SHARES)
@@ -69,6 +83,7 @@ def test_a_price_takes_fitness_for_each_tenfold_cost():
     assert cheap - dear == pytest.approx(0.04)
     by_time = Price(0.02, "inference")
     assert by_time.value(evaluation(inference_s_per_megapixel=1.0)) == pytest.approx(0.5)
+    assert by_time.value(evaluation()) == pytest.approx(0.5)  # not measured
     assert by_time.value(evaluation(inference_s_per_megapixel=0.1)) == pytest.approx(0.52)
 
 

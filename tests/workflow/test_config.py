@@ -1,5 +1,6 @@
 """Settings: defaults, then the file, then options; what is wrong is said in one line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,17 @@ def write(path, text):
 def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
     file = write(tmp_path / "c.toml", 'seed = 3\n[search]\npopulation = 7\n[labels]\nfile = "l.csv"\n')
     config = load_config(file, {"movie": "m.tif", "seed": None, "labels": {"file": None, "defects": ["a"]}})
-    assert (config.seed, config.search.population, config.search.generations) == (3, 7, 5)
+    assert (config.seed, config.search.population, config.search.most_evaluations) == (3, 7, 35)
     assert config.labels.file == tmp_path / "l.csv"
     assert config.labels.defects == ("a",)
     assert load_config(file, {"movie": "m.tif", "seed": 9}).seed == 9
+
+
+@pytest.mark.parametrize("asked", ["evaluations = 50", "generations = 4", "minutes = 2.5\nplateau = 30", ""])
+def test_what_a_run_keeps_of_its_settings_is_read_back(tmp_path, asked):
+    config = load_config(write(tmp_path / "c.toml", f"[search]\n{asked}\n"), {"movie": "m.tif"})
+    kept = write(tmp_path / "kept.toml", to_toml(json.loads(config.model_dump_json())))
+    assert load_config(kept, {}) == config
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,9 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
         ("pixel_size_nm = -1", "'pixel_size_nm'"),
         ("[site]\nname = 'moon'", "unknown key 'site.name'"),
         ("[search]\nseconds = inf", "'search.seconds'"),
+        ("[search]\ngenerations = 3\nevaluations = 9", "'search': give generations or evaluations, not both"),
+        ("[search]\nlifetime = 5", "'search': a lifetime of 5 networks leaves no population of 12"),
+        ("[search]\ntarget_error = 1.5", "'search.target_error'"),
         ("[labels]\npoints = 'l.csv'", "unknown key 'labels.points'; known are brighter, darker, defects, file"),
         ("[labels]\nframe = []", "'labels.frame': is one frame, or a list of different ones"),
         ("[labels]\nframe = [1, 1]", "'labels.frame': is one frame"),

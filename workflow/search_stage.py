@@ -1,0 +1,141 @@
+"""The search of a run: evolve, then tune the best topology."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable
+from contextlib import closing
+
+from apps.evaluate import EvaluationSettings
+from apps.finish import Finalist
+from apps.parsl_apps import Engine
+from apps.weights import WeightsFolder, kept_weights
+from networks.genome import decode
+from networks.space import Limits
+from search.budget import Budget
+from search.campaign import CampaignError, Crew, Strategy, run_campaign
+from search.evaluation import Evaluation, Evaluator, Request, Status
+from search.evolution import Evolution
+from search.halving import Halving
+from search.hyperparameters import SvmTuning
+from search.journal import Journal
+from search.price import Price
+from search.screening import Screening
+from workflow.config import RunConfig, SearchConfig
+from workflow.progress import Progress
+from workflow.run_folder import RunFolder
+from workflow.stopping import first_ctrl_c
+
+# An evaluation is given up when it takes this many times its cap on training, and a bit to begin.
+LIMIT_FACTOR, START_S = 4.0, 60.0
+PATIENCE = 3.0  # times that limit: so long may nothing be heard of a network, which may have to wait for its worker
+
+
+class SearchStage:
+    """What the two campaigns of a run share."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder, engine: Engine, progress: Progress, digest: str) -> None:
+        """`digest` is that of the staged tiles."""
+        self.config, self.folder, self.progress = config, folder, progress
+        limit_s = LIMIT_FACTOR * config.search.seconds + START_S
+        self.weights = folder.weights if config.search.inherit else None
+        settings = EvaluationSettings(
+            tiles=folder.tiles,
+            digest=digest,
+            node_local=config.site.node_local,
+            iterations=config.search.iterations,
+            seconds=config.search.seconds,
+            fitness=config.search.fitness,
+            limit_s=limit_s,
+            weights=self.weights,
+        )
+        self.evaluator: Evaluator = engine.evaluator(settings)
+        self.crew = Crew(engine.workers, patience_s=limit_s * PATIENCE)
+
+    def finalists(self) -> list[Finalist]:
+        """Evolve, then tune the best topology; returns the best networks of both, best first.
+
+        Goes on from what the journal holds. Raises KeyboardInterrupt when it was stopped, CampaignError when nothing
+        could be evaluated.
+        """
+        config = self.config
+        with closing(Journal(self.folder.journal, self.progress.say)) as journal:
+            evolution = evolution_of(config)
+            self._campaign("evolution", evolution, budget_of(config.search), journal, evolution.value)
+            best = _best(1, evolution, journal.evaluations(evolution.stage))[0]
+            parents = (best.request.index,) if config.search.inherit else ()
+            tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, parents)
+            self._campaign("SVM tuning", tuning, Budget(config.tuning.most_evaluations), journal, evolution.value)
+            self._repeat_warnings(journal)
+            ranked = _best(config.training.finalists, evolution, journal.evaluations())
+        self.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
+        return [self._finalist(evaluation.request) for evaluation in ranked]
+
+    def _finalist(self, request: Request) -> Finalist:
+        weights = None if self.weights is None else kept_weights(self.weights, request.index)
+        return Finalist(request.genome, request.seed, request.index, weights)
+
+    def _campaign(
+        self, name: str, strategy: Strategy, budget: Budget, journal: Journal, value: Callable[[Evaluation], float]
+    ) -> None:
+        """One campaign; `value` is what networks are chosen by."""
+        best = self.config.training.finalists
+        weights = WeightsFolder(self.folder.weights, best, value, journal.evaluations())
+        with (
+            self.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view,
+            first_ctrl_c(self.progress.say) as stopping,
+        ):
+
+            def take(evaluation: Evaluation) -> None:
+                weights.told(evaluation, strategy.parents())
+                view.result(evaluation)
+
+            evaluator = stopping.watching(self.evaluator)
+            ended = run_campaign(strategy, evaluator, journal, budget, self.crew, take, stopping)
+        if stopping.asked:
+            raise KeyboardInterrupt  # what was running is done: the run ends as if interrupted now
+        if journal.count(strategy.stage) < budget.evaluations:
+            self.progress.say(f"{name} ended: {ended}")
+
+    def _repeat_warnings(self, journal: Journal) -> None:
+        """Say what workers warned of, each warning once."""
+        hosts: dict[str, set[str]] = {}
+        for evaluation in journal.evaluations():
+            if evaluation.warning:
+                hosts.setdefault(evaluation.warning, set()).add(evaluation.host)
+        for warning, names in hosts.items():
+            where = min(names) if len(names) == 1 else f"{len(names)} nodes"
+            self.progress.say(f"warning from {where}: {warning}")
+
+
+def evolution_of(config: RunConfig) -> Evolution:
+    """The evolution with the options that are switched on."""
+    search = config.search
+    return Evolution(
+        search.population,
+        config.seed,
+        lifetime=search.lifetime,
+        inherit=search.inherit,
+        screening=Screening() if search.screening else None,
+        halving=Halving() if search.halving else None,
+        price=Price(search.price, search.price_on) if search.price else None,
+    )
+
+
+def budget_of(search: SearchConfig) -> Budget:
+    """When the evolution ends."""
+    return Budget(
+        search.most_evaluations,
+        seconds=math.inf if search.minutes is None else 60 * search.minutes,
+        plateau=search.plateau,
+        target=math.inf if search.target_error is None else 1 - search.target_error,
+    )
+
+
+def _best(count: int, evolution: Evolution, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """The best evaluations by the evolution's measure, the best first and of equals the older."""
+    best = heapq.nlargest(count, (e for e in evaluations if e.status is Status.OK), evolution.value)
+    if not best:
+        raise CampaignError("no network could be trained; `evostem history` tells why")
+    return best
