@@ -67,7 +67,7 @@ class SearchStage:
             parents = (best.request.index,) if config.search.inherit else ()
             tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, parents)
             self._campaign("SVM tuning", tuning, Budget(config.tuning.most_evaluations), journal, evolution.value)
-            self._repeat_warnings(journal)
+            repeat_warnings(journal, self.progress.say)
             ranked = _best(config.training.finalists, evolution, journal.evaluations())
         self.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
         return [self._finalist(evaluation.request) for evaluation in ranked]
@@ -98,15 +98,15 @@ class SearchStage:
         if journal.count(strategy.stage) < budget.evaluations:
             self.progress.say(f"{name} ended: {ended}")
 
-    def _repeat_warnings(self, journal: Journal) -> None:
-        """Say what workers warned of, each warning once."""
-        hosts: dict[str, set[str]] = {}
-        for evaluation in journal.evaluations():
-            if evaluation.warning:
-                hosts.setdefault(evaluation.warning, set()).add(evaluation.host)
-        for warning, names in hosts.items():
-            where = min(names) if len(names) == 1 else f"{len(names)} nodes"
-            self.progress.say(f"warning from {where}: {warning}")
+
+def repeat_warnings(journal: Journal, say: Callable[[str], None]) -> None:
+    """Say what workers warned of, each warning once."""
+    hosts: dict[str, set[str]] = {}
+    for evaluation in journal.evaluations():
+        if evaluation.warning:
+            hosts.setdefault(evaluation.warning, set()).add(evaluation.host)
+    for warning, names in hosts.items():
+        say(f"warning from {min(names) if len(names) == 1 else f'{len(names)} nodes'}: {warning}")
 
 
 def evolution_of(config: RunConfig) -> Evolution:

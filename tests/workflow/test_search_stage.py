@@ -1,11 +1,10 @@
-"""What the pipeline tells of its workers."""
+"""What the search tells of its workers."""
 
 from contextlib import closing
-from types import SimpleNamespace
 
 from search.evaluation import Evaluation, Request, Status
 from search.journal import Journal
-from workflow.pipeline import _repeat_warnings
+from workflow.search_stage import repeat_warnings
 
 
 def test_a_warning_of_many_networks_is_said_once(tmp_path):
@@ -16,5 +15,5 @@ def test_a_warning_of_many_networks_is_said_once(tmp_path):
             Evaluation(Request(i, "evolution", 0, b"", 0), Status.OK, warning=warning, host=host)
             for i, (host, warning) in enumerate(seen)
         )
-        _repeat_warnings(SimpleNamespace(progress=SimpleNamespace(say=said.append)), journal)
+        repeat_warnings(journal, said.append)
     assert said == ["warning from 2 nodes: disk full", "warning from c: no such folder"]
