@@ -151,6 +151,7 @@ def _give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
         executor.command_client.ok = False
         for pipe in (executor.command_client, executor.outgoing_q):  # lets those go who wait for it
             pipe.zmq_socket.linger = 0
+            pipe.close = pipe.zmq_socket.close  # type: ignore[method-assign]  # only one may end the context
             threading.Thread(target=pipe.zmq_context.term, daemon=True).start()
 
 

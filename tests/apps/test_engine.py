@@ -84,15 +84,15 @@ FAULTS = [
 def evaluate(request, settings):
     with open(Path(__file__).with_name("tries"), "a") as tries:
         print(request.index, file=tries)
-    if request.index == len(FAULTS) + 1: return 7
-    if request.index == len(FAULTS) + 2: return lambda: 7
-    if request.index == len(FAULTS) + 3: return {**whole(request, settings), "status": "fine"}
     def train(*_):
         good = {"status": Status.OK, "reason": "", "fitness": 0.5}
         fault = FAULTS[request.index - 1] if 0 < request.index <= len(FAULTS) else dict
         said = fault()
         return said if said is None else good | said
     apps.evaluate._train = train
+    if request.index == len(FAULTS) + 1: return 7
+    if request.index == len(FAULTS) + 2: return lambda: 7
+    if request.index == len(FAULTS) + 3: return {**whole(request, settings), "status": "fine"}
     return whole(request, settings)
 """
 EXPECTED = [
