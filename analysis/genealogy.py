@@ -38,15 +38,8 @@ def winner_of(evaluations: Sequence[Evaluation]) -> Evaluation | None:
     return max(good, key=lambda e: e.fitness, default=None)
 
 
-def parents_of(
-    network: Evaluation, known: Mapping[int, Evaluation], evolved: Evaluation | None
-) -> tuple[Evaluation, ...]:
-    """The parents of a network, the fitter first.
-
-    `known` are networks by index, `evolved` the winner of the evolution: the tuning varies it.
-    """
-    if network.request.stage == "tuning":
-        return (evolved,) if evolved else ()
+def parents_of(network: Evaluation, known: Mapping[int, Evaluation]) -> tuple[Evaluation, ...]:
+    """The parents of a network among the `known` ones by index, the fitter first."""
     parents = [known[index] for index in network.request.parents if index in known]
     return tuple(sorted(parents, key=lambda parent: -parent.fitness))
 
@@ -54,11 +47,10 @@ def parents_of(
 def main_line(evaluations: Sequence[Evaluation], winner: Evaluation) -> list[Step]:
     """The line of the fitter parents that leads to the winner, the founder first."""
     known = {e.request.index: e for e in evaluations}
-    evolved = winner_of([e for e in evaluations if e.request.stage == "evolution"])
     steps: list[Step] = []
     network: Evaluation | None = winner
     while network is not None:
-        parents = parents_of(network, known, evolved)
+        parents = parents_of(network, known)
         parent, other = (*parents, None, None)[:2]
         steps.append(Step(network, parent, other, _changes(parent, network)))
         network = parent
@@ -75,13 +67,12 @@ def _changes(parent: Evaluation | None, network: Evaluation) -> tuple[str, ...]:
 def family(evaluations: Sequence[Evaluation], winner: Evaluation) -> list[tuple[Evaluation, tuple[Evaluation, ...]]]:
     """The winner and all its ancestors, each with its parents, the fitter first."""
     known = {e.request.index: e for e in evaluations}
-    evolved = winner_of([e for e in evaluations if e.request.stage == "evolution"])
     found: dict[int, tuple[Evaluation, tuple[Evaluation, ...]]] = {}
     ahead = [winner]
     while ahead:
         network = ahead.pop()
         if network.request.index not in found:
-            parents = parents_of(network, known, evolved)
+            parents = parents_of(network, known)
             found[network.request.index] = (network, parents)
             ahead += parents
     return list(found.values())

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.evaluation import Request
+from search.evaluation import Evaluation, Request, Status
+from search.evolution import STAGE
+from search.population import Member, Population
+from search.price import Price
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 KINDS = ("prior", "mutation", "crossover")
 
 
-def population_quantiles(fitness: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Quantiles (n, `QUANTILES`) of the `size` best of fitness (n,) up to and with each network.
+@dataclass(frozen=True)
+class Rules:
+    """What a search chose by: see `search.population.Population` and `search.price.Price`; the name of its score."""
 
-    NaN is a network that failed: it changes nothing. Until there are `size` good ones, quantiles are NaN.
+    population: int
+    fitness: str = "f1"
+    lifetime: int | None = None
+    price: Price | None = None
+
+
+def population_quantiles(evaluations: Sequence[Evaluation], rules: Rules, at: Sequence[int]) -> NDArray[np.float64]:
+    """Quantiles (n, `QUANTILES`) of the population's fitness after the evaluations of numbers `at` (n,), which rise.
+
+    NaN until there is a population.
     """
-    members: list[float] = []
-    rows = np.full((len(fitness), len(QUANTILES)), np.nan)
-    for number, value in enumerate(fitness.tolist()):
-        if value == value:  # noqa: PLR0124 (NaN is not)
-            insort(members, value)
-            if len(members) > size:
-                members.pop(0)
-        if len(members) == size:
-            rows[number] = [_quantile(members, share) for share in QUANTILES]
+    population = Population(rules.population, rules.lifetime)
+    rows = np.full((len(at), len(QUANTILES)), np.nan)
+    row = 0
+    for number, evaluation in enumerate(evaluations):
+        if evaluation.status is Status.OK:
+            value = evaluation.fitness if rules.price is None else rules.price.value(evaluation)
+            population.add(Member(value, -number, b""))
+        if row < len(at) and at[row] == number:
+            if population.full:
+                fitness = sorted(evaluations[member.index].fitness for member in population.members)
+                rows[row] = [_quantile(fitness, share) for share in QUANTILES]
+            row += 1
     return rows
 
 
@@ -40,4 +57,4 @@ def _quantile(ordered: list[float], share: float) -> float:
 
 def kind_of_origin(request: Request) -> str:
     """`prior`, `mutation` (of one parent) or `crossover` (of two); in the tuning `random` or `svm`."""
-    return KINDS[len(request.parents)] if request.parents else request.origin
+    return KINDS[len(request.parents)] if request.stage == STAGE else request.origin

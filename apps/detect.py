@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.population import Rules
 from analysis.results import FrameResult, Score, load_results, merge_results, save_results, write_defects
 from analysis.scores import match, pixel_accuracy
 from analysis.summary import score_rows, write_scores
@@ -106,10 +107,10 @@ class Drawn:
     failed: list[str]
 
 
-def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, fitness: str, maps: Path) -> Drawn:
+def draw_figures(folder: Path, targets: tuple[Target, ...], rules: Rules, maps: Path) -> Drawn:
     """Draw the run's figures from what its folder holds.
 
-    `population` is that of the evolution, `fitness` the name of its score. A figure that cannot be drawn is told
+    `rules` are those that the evolution chose by. A figure that cannot be drawn is told
     and left out: all results are written by now, and none shall be lost for a picture. Raises InputError where the
     user can put it right, such as a full disk.
     """
@@ -117,7 +118,7 @@ def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, fit
 
     mpl.use("Agg")
     drawn = Drawn([], [])
-    for draw, name in _figures(folder, targets, population, fitness, maps):
+    for draw, name in _figures(folder, targets, rules, maps):
         path = folder / "figures" / name
         try:
             draw(path)
@@ -131,7 +132,7 @@ def draw_figures(folder: Path, targets: tuple[Target, ...], population: int, fit
 
 
 def _figures(
-    folder: Path, targets: tuple[Target, ...], population: int, fitness: str, maps: Path
+    folder: Path, targets: tuple[Target, ...], rules: Rules, maps: Path
 ) -> list[tuple[Callable[[Path], object], str]]:
     """What draws each figure, given its path, and the name of its file."""
     from analysis.figures.gene_importance import draw_gene_importance
@@ -161,10 +162,10 @@ def _figures(
         figures.append((lambda path: write_line(main_line(networks, winner), path), "genealogy.csv"))
     return [
         *figures,
-        (partial(draw_search_history, networks, population, fitness), "search_history.png"),
-        (partial(draw_genealogy, networks, winner, fitness), "genealogy.png"),
+        (partial(draw_search_history, networks, rules), "search_history.png"),
+        (partial(draw_genealogy, networks, winner, rules.fitness), "genealogy.png"),
         (partial(draw_gene_importance, networks), "gene_importance.png"),
-        (partial(draw_pareto_front, networks, shipped, fitness), "pareto_front.png"),
+        (partial(draw_pareto_front, networks, shipped, rules.fitness), "pareto_front.png"),
         (partial(draw_worker_timeline, networks, crews), "worker_timeline.png"),
     ]
 

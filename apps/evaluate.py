@@ -12,6 +12,7 @@ from typing import Any
 
 from apps.limits import TimeLimitError, memory_limit, memory_share, time_limit
 from apps.weights import kept_weights
+from data_prep.errors import InputError
 from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
 from search.verdict import checked, failed
@@ -47,7 +48,7 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
             facts["warning"] = staged.warning
             with _memory():
                 outcome = _train(request, settings, staged.path)
-        facts |= outcome
+        facts |= outcome | {"warning": "; ".join(filter(None, (staged.warning, outcome["warning"])))}
         status, reason = facts.pop("status"), facts.pop("reason")
     except TimeLimitError as error:
         status, reason = Status.TIMED_OUT, str(error)
@@ -94,8 +95,12 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
         settings.fitness, {round(share * settings.iterations): least for share, least in request.thresholds}
     )
     trained = train(spec, data, settings.iterations, settings.seconds, request.seed, parents, checks)
+    warning = ""
     if kept is not None and not trained.diverged:
-        save_weights(trained.model, request.genome, kept_weights(kept, request.index))
+        try:
+            save_weights(trained.model, request.genome, kept_weights(kept, request.index))
+        except (OSError, InputError) as error:
+            warning = f"weights for children could not be kept: {error}"
     return {
         "status": Status.DIVERGED if trained.diverged else Status.OK,
         "reason": trained.diverged or trained.stopped,
@@ -110,4 +115,5 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
         "inherited": trained.inherited,
         "on_the_way": tuple(trained.on_the_way.values()),
         "device": str(device),
+        "warning": warning,
     }

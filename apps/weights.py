@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
-from search.evaluation import Evaluation
+from search.evaluation import Evaluation, Status
 
 
 def kept_weights(folder: Path, index: int) -> Path:
@@ -26,9 +26,15 @@ class WeightsFolder:
         self.path, self._value = path, value
         self._size = best
         self._best: list[tuple[float, int]] = []
-        self._there = {int(file.stem) for file in path.glob("*.safetensors")}
+        left = {int(file.stem) for file in path.glob("[0-9]*.safetensors")}
+        self._there: set[int] = set()
         for evaluation in before:
             self._rank(evaluation)
+            if evaluation.request.index in left:
+                self._there.add(evaluation.request.index)
+        # What was under way when an earlier life ended is evaluated anew, under numbers that may be the same.
+        for index in left - self._there:
+            kept_weights(path, index).unlink()
 
     def told(self, evaluation: Evaluation, parents: Container[int]) -> None:
         """Take in that an evaluation was told, after which `parents` may have children.
@@ -43,6 +49,8 @@ class WeightsFolder:
             self._there.remove(gone)
 
     def _rank(self, evaluation: Evaluation) -> None:
+        if evaluation.status is not Status.OK:
+            return
         ranked = (self._value(evaluation), -evaluation.request.index)
         if len(self._best) < self._size:
             heapq.heappush(self._best, ranked)

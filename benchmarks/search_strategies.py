@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,15 @@ def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluatio
 
         def evaluator(request: Request) -> Future[Evaluation]:
             record: Future[Evaluation] = Future()
-            pool.submit(evaluate, request, settings).add_done_callback(
-                lambda done: record.set_result(Evaluation.from_plain(done.result()))
-            )
+
+            def finish(done: Future[dict[str, Any]]) -> None:
+                error = done.exception()
+                if error is None:
+                    record.set_result(Evaluation.from_plain(done.result()))
+                else:
+                    record.set_exception(error)
+
+            pool.submit(evaluate, request, settings).add_done_callback(finish)
             return record
 
         weights = (

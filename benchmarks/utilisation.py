@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from apps.evaluate import EvaluationSettings
@@ -32,17 +33,14 @@ MANY = 1_000_000  # more networks than there is time for
 
 def search(engine: Engine, settings: EvaluationSettings, folder: Path, seconds: float, *, barrier: bool) -> None:
     """Search for some time and print how busy the workers were."""
-    strategy = Evolution(POPULATION, 0, inherit=True, screening=Screening())
     evaluator = engine.evaluator(settings)
     with closing(Journal(folder / "journal.sqlite")) as journal:
-        weights = WeightsFolder(folder / "weights", 1, strategy.value)
-
-        def take(evaluation: Evaluation) -> None:
-            weights.told(evaluation, strategy.parents())
-
         ended, generations = "", 0
         while "have passed" not in ended:
             generations += 1
+            strategy = Evolution(POPULATION, 0, inherit=True, screening=Screening())  # told again what is recorded
+            weights = WeightsFolder(folder / "weights", 1, strategy.value, journal.evaluations())
+            take = partial(forget, strategy, weights)
             budget = Budget(POPULATION * generations if barrier else MANY, seconds)
             ended = run_campaign(strategy, evaluator, journal, budget, Crew(engine.workers), take)
         busy = Utilisation()
@@ -51,6 +49,11 @@ def search(engine: Engine, settings: EvaluationSettings, folder: Path, seconds: 
         share, best = busy.share(journal.crew(strategy.stage)), strategy.population.members[-1]
         name = "with a barrier" if barrier else "asynchronous"
         print(f"{name}: workers busy {share:.1%}, {journal.count()} networks, best error {1 - best.fitness:.3f}")
+
+
+def forget(strategy: Evolution, weights: WeightsFolder, evaluation: Evaluation) -> None:
+    """Remove the weights that are wanted no more."""
+    weights.told(evaluation, strategy.parents())
 
 
 def main() -> None:

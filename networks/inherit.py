@@ -9,48 +9,56 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from data_prep.files import whole_file
-from networks.agreement import HEAD, agreement
+from networks.agreement import HEAD, agreement, shared
 from networks.build import PixelNetwork
 from networks.genome import decode
 from networks.space import Limits, NetworkSpec
 
+State = dict[str, Tensor]
+
 
 def save_weights(model: PixelNetwork, genome: bytes, path: Path) -> None:
     """Write a network's weights, for `inherit`; in half precision, as training goes on from them anyway."""
-    state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    # Not the statistics of normalisation, which may be larger than half precision holds.
+    halved = {name: value.detach().half() for name, value in model.named_parameters()}
+    state = {name: value.contiguous().cpu() for name, value in {**model.state_dict(), **halved}.items()}
     with whole_file(path) as temporary:
-        save_file({name: v.contiguous().cpu() for name, v in state.items()}, temporary, {"genome": genome.hex()})
+        save_file(state, temporary, {"genome": genome.hex()})
 
 
 def inherit(model: PixelNetwork, spec: NetworkSpec, paths: Sequence[Path]) -> float:
-    """Give a network the weights of whichever file it shares most layers with; returns the share of its weights.
+    """Give a network the weights of whichever file it shares most with; returns the share of its weights.
 
-    Files that are not there are passed over.
+    Files that are gone, or cannot be read, are passed over.
     """
-    pairs: list[tuple[int, int]] = []
-    source = None
-    for path in paths:
-        if path.exists():
-            with safe_open(path, "pt") as stored:
-                found = agreement(spec, decode(bytes.fromhex(stored.metadata()["genome"]), Limits()))
-            if len(found) > len(pairs):
-                pairs, source = found, path
-    if source is None:
+    found = [weights for path in paths if (weights := _read(path)) is not None]
+    if not found:
         return 0.0
-    own: dict[str, Tensor] = model.state_dict()
+    other, state = max(found, key=lambda weights: shared(spec, weights[0]))
+    own: State = model.state_dict()
     copied = 0
-    with torch.no_grad(), safe_open(source, "pt") as stored:
-        for place, theirs in pairs:
+    with torch.no_grad():
+        for place, theirs in agreement(spec, other):
             prefix = _prefix(place)
             for name in (name for name in own if name.startswith(prefix)):
-                own[name].copy_(stored.get_tensor(_prefix(theirs) + name.removeprefix(prefix)))
+                own[name].copy_(state[_prefix(theirs) + name.removeprefix(prefix)])
                 copied += own[name].numel()
     return copied / sum(int(value.numel()) for value in own.values())
+
+
+def _read(path: Path) -> tuple[NetworkSpec, State] | None:
+    """The network and the weights of a file; None if it cannot be read: its network may be forgotten by now."""
+    try:
+        with safe_open(path, "pt") as stored:
+            genome = bytes.fromhex(stored.metadata()["genome"])
+            return decode(genome, Limits()), {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return None
 
 
 def _prefix(place: int) -> str:

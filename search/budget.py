@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from search.evaluation import Evaluation
+from search.evaluation import Evaluation, Status
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class Tally:
         self.completed = 0
         self.best = -math.inf
         self._best_at = 0
+        self._any_good = False
         self._ended = ""
 
     def add(self, evaluation: Evaluation) -> None:
         """Count one more evaluation."""
         self.completed += 1
+        self._any_good |= evaluation.status is Status.OK
         if evaluation.fitness > self.best:
             self.best, self._best_at = evaluation.fitness, self.completed
         if not self._ended:  # what arrives after the end changes nothing, so that a resume sees the same end
@@ -48,7 +50,7 @@ class Tally:
 
     def ended(self, seconds: float = 0.0) -> str:
         """Why nothing more may be submitted after `seconds` of running; "" if something may."""
-        if not self._ended and seconds >= self.budget.seconds:
+        if not self._ended and self._any_good and seconds >= self.budget.seconds:
             return f"{self.budget.seconds:g} s have passed"
         return self._ended
 

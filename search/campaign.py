@@ -109,6 +109,7 @@ class _Campaign:
         self.workers = 0
         self.ran_s = self.crew_since = 0.0
         self.looked = 0.0  # for overdue networks
+        self.heard = 0.0  # when a result came, or workers came or went, on the monotonic clock
         self.failures = 0  # in a row from the start; -1 once something went well
         self.silent = 0  # networks in a row of which no worker told anything
 
@@ -124,7 +125,7 @@ class _Campaign:
                         raise CampaignError(f"no more networks can be evaluated: {self.refused}")
                     return ended
                 self._take(self._arrived())
-                self._try_again(stop=stopping())
+                self._try_again(stop=bool(ended) or stopping())
                 self._take(self._overdue())
         finally:
             self._note_crew(0)
@@ -160,10 +161,9 @@ class _Campaign:
             self.journal.note_crew(self.strategy.stage, now, workers)
             if workers == 0:
                 self.ran_s = self._seconds()
-            if self.workers == 0:  # nobody was there who could have worked on them
+            if self.workers == 0:
                 self.crew_since = now
-                for running in self.running.values():
-                    running.submitted = self.clock.monotonic()
+            self.heard = self.clock.monotonic()
             self.workers = workers
 
     def _submit(self, request: Request) -> None:
@@ -196,6 +196,7 @@ class _Campaign:
         try:
             index, future = self.clock.wait(self.back, POLL_S)
             while True:
+                self.heard = self.clock.monotonic()
                 running = self.running.get(index)
                 if running is not None and running.future is future:  # else it was given up, and comes too late
                     result = self._result(running)
@@ -231,7 +232,8 @@ class _Campaign:
         self._note_crew(self.crew.workers())
         if self.workers == 0:
             return []
-        late = takewhile(lambda running: now - running.submitted > limit, self.running.values())  # the oldest first
+        # Not by its time alone: after workers have left, networks wait long for one of those that are still there.
+        late = takewhile(lambda running: now - max(running.submitted, self.heard) > limit, self.running.values())
         return [Evaluation(running.request, Status.TIMED_OUT, f"nothing heard for {limit:g} s") for running in late]
 
     def _take(self, results: list[Evaluation]) -> None:

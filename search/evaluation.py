@@ -27,7 +27,8 @@ class Request:
     """One network to be evaluated.
 
     `index` counts the evaluations of a run, over all stages; `parents` are indices too. `origin` names the
-    operators that made it, joined by "+"; `to_beat` is the fitness of its better parent. `thresholds` are pairs:
+    operators that made it, joined by "+"; `to_beat` is the fitness of its better parent, `shared` the
+    share of its weights that it may inherit. `thresholds` are pairs:
     after this share of the iterations, training is stopped if the score is below that.
     """
 
@@ -39,6 +40,7 @@ class Request:
     parents: tuple[int, ...] = ()
     origin: str = ""
     to_beat: float = 0.0
+    shared: float = 0.0
     thresholds: tuple[tuple[float, float], ...] = ()
 
     @property

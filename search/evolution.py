@@ -76,6 +76,7 @@ class Evolution:
         self.mutations = Rates({COPY: 0.1, **dict.fromkeys(MUTATIONS, 0.1), "change_genes": 0.4})
         self._seen = Seen()
         self._told = 0
+        self._worst = 0.0  # value of a network that did not fail
 
     def ask(self, index: int) -> Request:
         """The next network to evaluate; `index` is its number in the run.
@@ -84,13 +85,16 @@ class Evolution:
         prior, so that no worker waits for parents.
         """
         rng = rng_of(self.seed, index)
+        shared_weights = 0.0
         if not self.population.full:
             chosen = self._new(_drawn, rng)
         elif self.screening is None:
             chosen = self._new(self._child, rng)
         else:
             proposals = [self._new(self._child, rng) for _ in range(CANDIDATES)]
-            chosen = proposals[self.screening.choose([self._candidate(proposal) for proposal in proposals])]
+            candidates = [self._candidate(proposal) for proposal in proposals]
+            number = self.screening.choose(candidates)
+            chosen, shared_weights = proposals[number], candidates[number].shared
         self._seen.add(chosen.genes)
         return Request(
             index,
@@ -101,6 +105,7 @@ class Evolution:
             tuple(parent.index for parent in chosen.parents),
             chosen.origin,
             chosen.to_beat,
+            shared_weights,
             () if self.halving is None else self.halving.thresholds(),
         )
 
@@ -116,8 +121,9 @@ class Evolution:
             for rates in (self.crossovers, self.mutations):
                 rates.credit(next((name for name in request.made_by if name in rates.names), COPY), paid=paid)
         if self.screening is not None:
+            self._worst = min(self._worst, value) if good else self._worst
             spec = decode(request.genome, Limits())
-            self.screening.tell(Candidate(spec, request.to_beat, evaluation.inherited), value if good else 0.0)
+            self.screening.tell(Candidate(spec, request.to_beat, request.shared), value if good else self._worst)
         if self.halving is not None:
             self.halving.tell(evaluation)
         if good:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from collections import deque
+
+import numpy as np
 
 from search.evaluation import Evaluation
 
 SHARES = (0.25, 0.5)  # of the iterations, after which a network is looked at
 KEEP = 0.5  # share of the networks that may go on at each
-FEWEST = 8  # networks to compare with
+FEWEST, REMEMBERED = 8, 1000  # networks to compare with
 
 
 class Halving:
@@ -19,17 +21,16 @@ class Halving:
     """
 
     def __init__(self) -> None:
-        self._scores: dict[float, list[float]] = {share: [] for share in SHARES}  # sorted
+        self._scores = {share: deque[float](maxlen=REMEMBERED) for share in SHARES}
 
     def tell(self, evaluation: Evaluation) -> None:
         """Take in what a network scored on its way."""
         for share, score in zip(SHARES, evaluation.on_the_way, strict=False):
-            insort(self._scores[share], score)
+            self._scores[share].append(score)
 
     def thresholds(self) -> tuple[tuple[float, float], ...]:
         """Pairs of share and least score; while there is too little to compare with, any score will do."""
-        return tuple((share, _quantile(scores)) for share, scores in self._scores.items())
-
-
-def _quantile(scores: list[float]) -> float:
-    return scores[int((1 - KEEP) * len(scores))] if len(scores) >= FEWEST else 0.0
+        return tuple(
+            (share, float(np.quantile(scores, 1 - KEEP)) if len(scores) >= FEWEST else 0.0)
+            for share, scores in self._scores.items()
+        )

@@ -25,7 +25,7 @@ class SvmTuning:
     """Ask and tell over sets of one topology, as variants of the genome `start`.
 
     The first `random_sets` asked are drawn blindly, the rest are what the SVM accepts; it is
-    fitted anew when results have come in. `parents` are evaluations whose weights the sets may begin with.
+    fitted anew when results have come in. `parents` are the evaluations that `start` is from.
     """
 
     stage = STAGE

@@ -22,15 +22,15 @@ TREES = 100
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network that may be evaluated, the fitness of its better parent, and the share of weights it would inherit."""
+    """A network that may be evaluated, the fitness of its better parent, and the share of its weights to inherit."""
 
     spec: NetworkSpec
     to_beat: float = 0.0
-    inherited: float = 0.0
+    shared: float = 0.0
 
     def numbers(self) -> list[float]:
         """What the model learns from."""
-        return [*features(self.spec).values(), self.to_beat, self.inherited]
+        return [*features(self.spec).values(), self.to_beat, self.shared]
 
 
 class Screening:
@@ -61,7 +61,9 @@ class Screening:
             return 0
         if self._learnt_on < self._learn_on:
             self._learn()
-        return int(self._model.predict([candidate.numbers() for candidate in candidates]).argmax())
+        numbers = np.array([candidate.numbers() for candidate in candidates], np.float32)
+        # Tree by tree: the forest's own way to predict takes ten times as long for so few.
+        return int(np.sum([tree.tree_.predict(numbers) for tree in self._model.estimators_], axis=0).argmax())
 
     def _learn(self) -> None:
         from sklearn.ensemble import ExtraTreesRegressor

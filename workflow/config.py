@@ -14,6 +14,7 @@ from data_prep.fourier.filters import Reference
 from data_prep.fourier.labeller import AUTO_BRIGHTER, AUTO_DARKER
 from data_prep.label_files.legend import parse_legend
 from data_prep.tiles import TILE_SIZES
+from search.price import Cost
 
 
 def _listed(frame: object) -> object:
@@ -98,8 +99,8 @@ class SearchConfig(_Section):
     inherit: bool = True
     screening: bool = True
     halving: bool = False
-    price: Annotated[float, Field(ge=0)] = 0.0
-    price_on: Literal["flops", "inference"] = "inference"
+    price: Annotated[float, Field(ge=0, le=0.2)] = 0.0
+    price_on: Cost = "inference"
 
     @model_validator(mode="after")
     def _can_be_met(self) -> SearchConfig:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.population import Rules
 from analysis.results import load_results
 from analysis.target import Target
 from apps.detect import Drawn, collect, detect_frames, draw_figures
@@ -30,7 +31,7 @@ from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
-from workflow.search_stage import SearchStage
+from workflow.search_stage import SearchStage, price_of
 
 FRAMES_PER_PART = 4
 
@@ -127,7 +128,8 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
             parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
     search = run.config.search
-    figures = run.engine.submit(draw_figures, folder.path, run.targets, search.population, search.fitness, maps)
+    rules = Rules(search.population, search.fitness, search.lifetime, price_of(search))
+    figures = run.engine.submit(draw_figures, folder.path, run.targets, rules, maps)
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
         drawn: Drawn = value_of(figures)
     for reason in drawn.failed:

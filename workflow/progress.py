@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from search.journal import Journal
 
 log = logging.getLogger("evostem")
+REDRAW_S = 0.5
 PLAIN_EVERY_S = 15.0  # between lines where there is no terminal to redraw
 
 
@@ -49,25 +50,27 @@ class Progress:
         """Follow a campaign of up to `budget` evaluations; what the journal holds of its stage is done."""
         view = CampaignView(name, stage, budget, journal)
         if not self.console.is_terminal:
-            view.show = self._plain()
+            view.show = self._now_and_then(PLAIN_EVERY_S, self.say)
             yield view
         else:
             with self.console.status(view.line()) as status:
-                view.show = status.update
+                view.show = self._now_and_then(REDRAW_S, status.update)
                 yield view
         if view.line() != self._said:
             self.say(view.line())
 
-    def _plain(self) -> Callable[[str], None]:
+    @staticmethod
+    def _now_and_then(every_s: float, show: Callable[[str], None]) -> Callable[[Callable[[], str]], None]:
+        """Shows a line, which is made only then, if the last was shown long enough ago."""
         last = time.monotonic()
 
-        def show(text: str) -> None:
+        def offer(line: Callable[[], str]) -> None:
             nonlocal last
-            if time.monotonic() - last > PLAIN_EVERY_S:
+            if time.monotonic() - last > every_s:
                 last = time.monotonic()
-                self.say(text)
+                show(line())
 
-        return show
+        return offer
 
     def table(self, rows: Sequence[Row]) -> None:
         """The tables of scores, one a movie: the Fourier filter beside the network."""
@@ -110,7 +113,7 @@ class CampaignView:
         self.standing = Standing()
         for evaluation in journal.evaluations(stage):
             self.standing.add(evaluation)
-        self.show: Callable[[str], None] = log.debug
+        self.show: Callable[[Callable[[], str]], None] = lambda _: None
 
     def result(self, evaluation: Evaluation) -> None:
         """Take in one more evaluation."""
@@ -120,7 +123,7 @@ class CampaignView:
         log.info(
             "network %d: fitness %.4f, %s", evaluation.request.index, evaluation.fitness, evaluation.request.origin
         )
-        self.show(self.line())
+        self.show(self.line)
 
     def line(self) -> str:
         """One line on how it stands."""

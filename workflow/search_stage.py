@@ -64,8 +64,7 @@ class SearchStage:
             evolution = evolution_of(config)
             self._campaign("evolution", evolution, budget_of(config.search), journal, evolution.value)
             best = _best(1, evolution, journal.evaluations(evolution.stage))[0]
-            parents = (best.request.index,) if config.search.inherit else ()
-            tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, parents)
+            tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, (best.request.index,))
             self._campaign("SVM tuning", tuning, Budget(config.tuning.most_evaluations), journal, evolution.value)
             repeat_warnings(journal, self.progress.say)
             ranked = _best(config.training.finalists, evolution, journal.evaluations())
@@ -119,8 +118,13 @@ def evolution_of(config: RunConfig) -> Evolution:
         inherit=search.inherit,
         screening=Screening() if search.screening else None,
         halving=Halving() if search.halving else None,
-        price=Price(search.price, search.price_on) if search.price else None,
+        price=price_of(search),
     )
+
+
+def price_of(search: SearchConfig) -> Price | None:
+    """What networks lose for their cost."""
+    return Price(search.price, search.price_on) if search.price else None
 
 
 def budget_of(search: SearchConfig) -> Budget:

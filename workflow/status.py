@@ -121,7 +121,7 @@ class Watch:
             return "preparing"
         if self.folder.detector.exists():
             return "finding defects in the other frames"
-        if all(self.standings[stage].done >= budget for stage, budget in self.budgets.items()):
+        if all(self._over(stage) for stage in self.budgets):
             return "training the best networks in full"
         return "searching"
 

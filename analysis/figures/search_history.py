@@ -23,7 +23,7 @@ from analysis.figures.style import (
     spread,
     tick_failures,
 )
-from analysis.population import kind_of_origin, population_quantiles
+from analysis.population import Rules, kind_of_origin, population_quantiles
 from search.evaluation import Evaluation, Status
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ TITLES = {"evolution": "evolution", "tuning": "tuning of the best topology"}
 MOST_STEPS = 3000  # of a line
 
 
-def draw_search_history(evaluations: Sequence[Evaluation], population: int, fitness: str, path: Path) -> Path:
+def draw_search_history(evaluations: Sequence[Evaluation], rules: Rules, path: Path) -> Path:
     """Draw the error of networks by generation, and beside it by tuned set.
 
     A dot is a network, by its origin; ticks below are those that failed. The band holds the middle half of the
-    population, the `population` best so far. `fitness` is the name of the score, see `networks.metrics.SCORES`.
+    population, as `rules` make it.
     """
     from matplotlib import pyplot as plt
 
@@ -52,10 +52,10 @@ def draw_search_history(evaluations: Sequence[Evaluation], population: int, fitn
         return save_figure(figure, path)
     limits = error_limits(1 - np.array([e.fitness for e in evaluations if e.status is Status.OK]))
     for panel, name in zip(panels[0], shown, strict=True):
-        per_x = population if name == "evolution" else 1
+        per_x = rules.population if name == "evolution" else 1
         _show(panel, stages[name], per_x, limits)
         if name == "evolution":
-            _show_population(panel, _fitness(stages[name]), population)
+            _show_population(panel, stages[name], rules)
         _show_best(panel, _fitness(stages[name]), per_x, _best(stages["evolution"] if name == "tuning" else []))
         panel.set_xlabel("generation" if name == "evolution" else "hyperparameter set")
         panel.set_title(f"{TITLES[name]}: {counted(len(stages[name]), 'network')}", fontsize=10.5)
@@ -63,7 +63,7 @@ def draw_search_history(evaluations: Sequence[Evaluation], population: int, fitn
         plain_axes(panel)
         panel.set_xlim(left=0)
         legend_below(panel, 3)
-    panels[0, 0].set_ylabel(error_name(fitness))
+    panels[0, 0].set_ylabel(error_name(rules.fitness))
     return save_figure(figure, path)
 
 
@@ -95,13 +95,13 @@ def _show(panel: Axes, evaluations: Sequence[Evaluation], per_x: int, limits: tu
         panel.plot([], [], " ", label=f"(one network in {len(evaluations) / len(chosen):.0f} drawn)")
 
 
-def _show_population(panel: Axes, fitness: NDArray[np.float64], population: int) -> None:
+def _show_population(panel: Axes, evaluations: Sequence[Evaluation], rules: Rules) -> None:
     """Median and middle half of the population."""
-    if np.isfinite(fitness).sum() < population:
+    numbers = spread(len(evaluations), MOST_STEPS)
+    _, lower, median, upper, _ = 1 - population_quantiles(evaluations, rules, numbers.tolist()).T
+    if np.isnan(median).all():
         return
-    numbers = spread(len(fitness), MOST_STEPS)
-    _, lower, median, upper, _ = 1 - population_quantiles(fitness, population)[numbers].T
-    x = (numbers + 1) / population
+    x = (numbers + 1) / rules.population
     panel.fill_between(x, upper, lower, step="post", color="0.35", alpha=0.3, linewidth=0, label="its middle half")
     panel.step(x, median, where="post", color="0.25", linewidth=1.1, linestyle="--", label="population, median")
 

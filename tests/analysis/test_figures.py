@@ -7,6 +7,7 @@ import pytest
 
 from analysis.figures import gene_importance, genealogy, pareto_front, search_history, worker_timeline
 from analysis.figures.defect_maps import compare
+from analysis.population import Rules
 from data_prep.labels import from_objects
 from data_prep.objects import Objects
 from search.evaluation import Status
@@ -53,7 +54,7 @@ def drawings(evaluations):
     crews = {"evolution": [(100.0, 2), (150.0, 3)], "tuning": []}
     winner = max((e for e in evaluations if e.status is Status.OK), key=lambda e: e.fitness, default=None)
     return {
-        "history": partial(search_history.draw_search_history, evaluations, 3, "f1"),
+        "history": partial(search_history.draw_search_history, evaluations, Rules(3)),
         "genealogy": partial(genealogy.draw_genealogy, evaluations, winner, "iou"),
         "importance": partial(gene_importance.draw_gene_importance, evaluations),
         "pareto": partial(pareto_front.draw_pareto_front, evaluations, 2, "accuracy"),

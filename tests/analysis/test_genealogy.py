@@ -42,8 +42,8 @@ def test_the_family_is_all_from_whom_the_winner_descends(run):
     assert {network.request.index for network, _ in family(run, winner_of(run))} == {6, 4, 3, 2, 1, 0}
 
 
-def test_a_tuned_winner_descends_from_the_best_network_of_the_evolution(evaluated, run):
-    tuned = evaluated(8, 0.9, stage="tuning", origin="svm")
+def test_a_tuned_winner_descends_from_the_network_that_was_tuned(evaluated, run):
+    tuned = evaluated(8, 0.9, stage="tuning", origin="svm", parents=(6,))
     assert line([*run, tuned]) == [1, 3, 6, 8]
 
 

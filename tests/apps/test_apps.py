@@ -129,6 +129,42 @@ def test_without_a_node_local_copy_the_shared_file_is_read_and_the_journal_says_
     assert Evaluation.from_plain(evaluate(request_for(GENOME), settings)).warning == ""
 
 
+def test_children_begin_with_the_weights_that_their_parent_left(settings, tmp_path):
+    settings = replace(settings, weights=tmp_path / "weights")
+    first = Evaluation.from_plain(evaluate(request_for(GENOME, 4), settings))
+    child = Evaluation.from_plain(evaluate(replace(request_for(GENOME, 5), parents=(3, 4)), settings))
+    assert (first.inherited, child.inherited) == (0.0, 1.0)
+    assert sorted(path.name for path in settings.weights.iterdir()) == ["4.safetensors", "5.safetensors"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "text"])
+def test_weights_that_cannot_be_read_are_passed_over(settings, tmp_path, damage):
+    settings = replace(settings, weights=tmp_path / "weights")
+    evaluate(request_for(GENOME, 4), settings)
+    file = settings.weights / "4.safetensors"
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:200] if damage == "cut" else b"no weights at all")
+    child = Evaluation.from_plain(evaluate(replace(request_for(GENOME, 5), parents=(4,)), settings))
+    assert (child.status, child.inherited) == (Status.OK, 0.0)
+
+
+def test_weights_that_cannot_be_kept_cost_nothing_but_a_warning(settings, tmp_path):
+    (tmp_path / "weights").write_text("a file in the way")
+    done = Evaluation.from_plain(evaluate(request_for(GENOME, 4), replace(settings, weights=tmp_path / "weights")))
+    assert (done.status, done.fitness > 0) == (Status.OK, True)
+    assert "weights for children could not be kept" in done.warning
+
+
+def test_a_network_that_lags_behind_is_stopped_by_its_worker(settings):
+    request = replace(request_for(GENOME, 4), thresholds=((0.4, 0.0), (0.7, 0.99)))
+    done = Evaluation.from_plain(evaluate(request, replace(settings, iterations=10)))
+    assert (done.status, done.iterations, len(done.on_the_way)) == (Status.OK, 7, 2)
+    assert done.fitness == done.on_the_way[1]
+    assert "after 7 iterations" in done.reason
+
+
 def test_a_bad_genome_is_a_record_and_not_an_exception(settings):
     evaluation = Evaluation.from_plain(evaluate(request_for(b"short"), settings))
     assert evaluation.status is Status.CRASHED

@@ -5,6 +5,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from analysis.population import Rules
 from analysis.results import save_results
 from apps.detect import draw_figures
 from data_prep.errors import InputError
@@ -36,7 +37,7 @@ def folder(tmp_path):
 
 
 def draw(folder):
-    return draw_figures(folder, (), 3, "f1", folder / "maps.h5")
+    return draw_figures(folder, (), Rules(3), folder / "maps.h5")
 
 
 def test_what_the_journal_holds_is_drawn(folder):

@@ -13,9 +13,10 @@ from data_prep.tiles import TileSet, save_tiles
 from networks.build import build
 from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, training_flops_by_slope, weights
 from networks.genome import LENGTH, decode, encode
+from networks.inherit import save_weights
 from networks.metrics import BINS, class_scores, pixel_scores
-from networks.space import SCHEDULES, Convolution, Limits, NetworkSpec, sample
-from networks.train import _loss, _schedule, tiles_on_device, train
+from networks.space import LEARNING_RATES, SCHEDULES, Convolution, Limits, NetworkSpec, sample
+from networks.train import Checks, _loss, _schedule, tiles_on_device, train
 
 CPU = torch.device("cpu")
 
@@ -45,7 +46,9 @@ def blob_tiles(tmp_path_factory):
 
 def spec_for(seed, **training):
     spec = decode(encode(sample(np.random.default_rng(seed))), Limits())
-    return replace(spec, training=replace(spec.training, optimiser="adamw", learning_rate=0.01, **training))
+    return replace(
+        spec, training=replace(spec.training, optimiser="adamw", learning_rate=LEARNING_RATES[18], **training)
+    )
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice"])
@@ -78,6 +81,34 @@ def test_the_time_cap_ends_training_early(blob_tiles):
     trained = train(spec_for(4), tiles_on_device(blob_tiles, CPU), 100_000, 0.2, seed=1)
     assert 1 <= trained.iterations < 100_000
     assert trained.scores
+
+
+def test_training_ends_at_the_first_check_that_is_not_met(blob_tiles):
+    data = tiles_on_device(blob_tiles, CPU)
+    unchecked = train(spec_for(1), data, 10, 60, seed=1)
+    met = train(spec_for(1), data, 20, 60, seed=1, checks=Checks("iou", {5: 0.0, 10: 0.0}))
+    assert (met.iterations, met.stopped, sorted(met.on_the_way)) == (20, "", [5, 10])
+    missed = train(spec_for(1), data, 20, 60, seed=1, checks=Checks("iou", {5: 0.0, 10: 0.9, 15: 0.0}))
+    assert (missed.iterations, missed.on_the_way) == (10, met.on_the_way)
+    # What is stopped is scored as it stood: looking on the way changes nothing.
+    assert missed.scores["iou"] == missed.on_the_way[10]
+    assert "wanted 0.900" in missed.stopped
+    # The schedule is that of the whole training, so a training of 10 iterations is another one.
+    assert unchecked.scores != missed.scores
+
+
+def test_a_child_begins_where_its_parent_ended(blob_tiles, tmp_path):
+    data = tiles_on_device(blob_tiles, CPU)
+    spec = decode(encode(spec_for(1)), Limits())
+    parent = train(spec, data, 40, 60, seed=1)
+    save_weights(parent.model, encode(spec), tmp_path / "1.safetensors")
+    # So slowly that a child stays what it begins as.
+    slow = replace(spec, training=replace(spec.training, learning_rate=LEARNING_RATES[0]))
+    child = train(slow, data, 2, 60, seed=2, parents=[tmp_path / "1.safetensors"])
+    fresh = train(slow, data, 2, 60, seed=2)
+    assert (child.inherited, fresh.inherited) == (1.0, 0.0)
+    assert abs(child.scores["f1"] - parent.scores["f1"]) < 0.1
+    assert fresh.scores["f1"] < parent.scores["f1"] - 0.2
 
 
 def test_scores_agree_with_scikit_learn():

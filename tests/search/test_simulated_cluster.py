@@ -206,3 +206,14 @@ def test_thousands_of_workers_never_wait_for_the_driver(workers):
 def test_made_up_fitness_is_a_share():
     some = [toy_fitness(Drawing().ask(i)) for i in range(100)]
     assert 0 < min(some) < max(some) < 1
+
+
+def test_workers_that_leave_cost_no_network(tmp_path):
+    """Of 200 workers 196 leave: what waits for the other four waits long, and is not given up."""
+    cluster = SimulatedCluster([Shift()] * 4 + [Shift(0, 100)] * 196, log_normal(12, 0.5), seed=1)
+    crew = Crew(cluster.crew.workers, patience_s=324)
+    with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+        run_campaign(Drawing(), cluster, journal, Budget(2500), crew, lambda _: None, clock=cluster.clock)
+        statuses = Counter(e.status for e in journal.evaluations())
+    assert statuses.keys() <= {Status.OK, Status.LOST}
+    assert statuses.total() == 2500
