@@ -1,6 +1,6 @@
 """How many networks the driver can ask for, record and learn from: ask + tell + journal, on one core.
 
-    python -m benchmarks.search_rate [--most 1000000] [--workers 2,100,1000] [--folder FOLDER]
+    python -m benchmarks.search_rate [--most 1000000] [--workers 2,100,1000] [--screening] [--folder FOLDER]
 
 The evaluator does nothing, so that all time is the driver's. Rows are for the last tenth of the first 10^3, 10^4, ...
 networks: rate by the clock and time of the processor, which leaves out the waiting for the disk. With few workers few
@@ -25,6 +25,7 @@ from search.campaign import Crew, run_campaign
 from search.evaluation import Evaluation, Request, Status
 from search.evolution import Evolution
 from search.journal import Journal
+from search.screening import Screening
 
 POPULATION = 100
 SCORES = {"f1": 0.1, "iou": 0.2, "accuracy": 0.2, "balanced_accuracy": 0.3, "threshold": 0.4}
@@ -65,10 +66,11 @@ class Meter:
             self.mark *= 10
 
 
-def measure(workers: int, most: int, folder: Path) -> None:
+def measure(workers: int, most: int, folder: Path, *, screening: bool) -> None:
     """Run one campaign and print its rows."""
+    strategy = Evolution(POPULATION, 1, inherit=screening, screening=Screening() if screening else None)
     with tempfile.TemporaryDirectory(dir=folder) as inside, closing(Journal(Path(inside) / "rate.sqlite")) as journal:
-        run_campaign(Evolution(POPULATION, 1), no_op, journal, Budget(most), Crew(lambda: workers), Meter(workers))
+        run_campaign(strategy, no_op, journal, Budget(most), Crew(lambda: workers), Meter(workers))
 
 
 def main() -> None:
@@ -77,10 +79,13 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--workers", default="2,100,1000")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--screening", action="store_true", help="with screened children that inherit, the default")
     asked = parser.parse_args()
     print(f"{'workers':>7s} {'networks':>9s} {'networks/s':>11s} {'processor us each':>17s} {'memory MiB':>10s}")
     for workers in map(int, asked.workers.split(",")):
-        process = get_context("spawn").Process(target=measure, args=(workers, asked.most, asked.folder))
+        process = get_context("spawn").Process(
+            target=measure, args=(workers, asked.most, asked.folder), kwargs={"screening": asked.screening}
+        )
         process.start()
         process.join()
 

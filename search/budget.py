@@ -16,8 +16,8 @@ class Budget:
     driver was started.
 
     - `evaluations`: completed ones of any status; met exactly. A generation is as many as the population.
-    - `seconds`: of the campaign's running, without the time that it waits for its first worker or for any; nothing
-      is submitted after.
+    - `seconds`: of the campaign's running, without the time that it waits for its first worker or for any, and not
+      before a network was evaluated well; nothing is submitted after.
     - `plateau`: completed evaluations since the fittest one arrived.
     - `target`: a fitness; the first evaluation that reaches it ends the campaign.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from networks.agreement import shared
 from networks.genes import pack, unpack
 from networks.genome import decode, encode
-from networks.space import Limits, sample
+from networks.space import Limits, NetworkSpec, sample
 from search.evaluation import Evaluation, Request, Status, rng_of, training_seed
 from search.halving import Halving
 from search.operators import CROSSOVERS, MUTATIONS, Genes
@@ -75,6 +76,7 @@ class Evolution:
         self.crossovers = Rates({COPY: 0.2, **dict.fromkeys(CROSSOVERS, 0.2)})
         self.mutations = Rates({COPY: 0.1, **dict.fromkeys(MUTATIONS, 0.1), "change_genes": 0.4})
         self._seen = Seen()
+        self._asked: set[int] = set()  # and not told yet
         self._told = 0
         self._worst = 0.0  # value of a network that did not fail
 
@@ -96,6 +98,7 @@ class Evolution:
             number = self.screening.choose(candidates)
             chosen, shared_weights = proposals[number], candidates[number].shared
         self._seen.add(chosen.genes)
+        self._asked.add(index)
         return Request(
             index,
             STAGE,
@@ -113,7 +116,10 @@ class Evolution:
         """Take in a result, also one from the journal. What failed is no parent."""
         request = evaluation.request
         self._told += 1
-        self._seen.add(unpack(request.genome))
+        if request.index in self._asked:
+            self._asked.remove(request.index)
+        else:  # from the journal
+            self._seen.add(unpack(request.genome))
         good = evaluation.status is Status.OK
         value = self.value(evaluation)
         if request.parents:
@@ -122,8 +128,9 @@ class Evolution:
                 rates.credit(next((name for name in request.made_by if name in rates.names), COPY), paid=paid)
         if self.screening is not None:
             self._worst = min(self._worst, value) if good else self._worst
-            spec = decode(request.genome, Limits())
-            self.screening.tell(Candidate(spec, request.to_beat, request.shared), value if good else self._worst)
+            self.screening.tell(
+                Candidate(_spec(request.genome), request.to_beat, request.shared), value if good else self._worst
+            )
         if self.halving is not None:
             self.halving.tell(evaluation)
         if good:
@@ -146,8 +153,8 @@ class Evolution:
         return proposal
 
     def _candidate(self, proposal: Proposal) -> Candidate:
-        spec = decode(pack(proposal.genes), Limits())
-        parents = (decode(parent.genome, Limits()) for parent in proposal.parents)
+        spec = _spec(pack(proposal.genes))
+        parents = (_spec(parent.genome) for parent in proposal.parents)
         inherited = max((shared(spec, parent) for parent in parents), default=0.0) if self.inherit else 0.0
         return Candidate(spec, proposal.to_beat, inherited)
 
@@ -169,3 +176,9 @@ class Evolution:
 def _drawn(rng: np.random.Generator) -> Proposal:
     """A network of the prior."""
     return Proposal(unpack(encode(sample(rng))), PRIOR)
+
+
+@lru_cache(maxsize=4096)
+def _spec(genome: bytes) -> NetworkSpec:
+    """The network of a genome; parents come again and again."""
+    return decode(genome, Limits())
