@@ -40,9 +40,9 @@ def state(evolution):
 @settings(deadline=None, max_examples=60)
 @given(runs, lifetimes, st.integers(0, 1000))
 def test_a_replayed_evolution_is_the_same_and_asks_the_same(run, lifetime, seed):
-    live = Evolution(5, seed, lifetime)
+    live = Evolution(5, seed, lifetime=lifetime)
     asked, told = played(live, run)
-    replayed = Evolution(5, seed, lifetime)
+    replayed = Evolution(5, seed, lifetime=lifetime)
     for evaluation in told:
         replayed.tell(evaluation)
     assert state(replayed) == state(live)
@@ -54,9 +54,9 @@ def test_a_replayed_evolution_is_the_same_and_asks_the_same(run, lifetime, seed)
 @settings(deadline=None, max_examples=60)
 @given(runs, lifetimes, st.integers(0, 1000))
 def test_no_network_is_asked_twice_also_by_a_resumed_run(run, lifetime, seed):
-    first = Evolution(5, seed, lifetime)
+    first = Evolution(5, seed, lifetime=lifetime)
     asked, told = played(first, run)
-    resumed = Evolution(5, seed, lifetime)
+    resumed = Evolution(5, seed, lifetime=lifetime)
     for evaluation in told:
         resumed.tell(evaluation)
     again = [resumed.ask(len(asked) + more) for more in range(20)]
@@ -68,7 +68,7 @@ def test_no_network_is_asked_twice_also_by_a_resumed_run(run, lifetime, seed):
 @settings(deadline=None, max_examples=60)
 @given(runs, lifetimes, st.integers(0, 1000))
 def test_what_failed_is_no_parent_and_neither_is_what_was_not_told_yet(run, lifetime, seed):
-    evolution, known, waiting = Evolution(5, seed, lifetime), {}, []
+    evolution, known, waiting = Evolution(5, seed, lifetime=lifetime), {}, []
     for index, (status, fitness, which) in enumerate(run):
         request = evolution.ask(index)
         good = {i for i, e in known.items() if e.status is Status.OK}

@@ -34,16 +34,19 @@ def test_it_is_a_set_across_many_merges(monkeypatch):
     pool = [rng.integers(SIZES) for _ in range(1000)]
     for place in rng.integers(len(pool), size=5000):
         network_ = expressed(pool[place]).tobytes()
-        assert mine.add(pool[place]) == (network_ not in plain)
+        assert (pool[place] in mine) == (network_ in plain)
+        mine.add(pool[place])
         plain.add(network_)
 
 
 def test_it_is_a_set_at_its_own_limit():
     rng, mine = np.random.default_rng(2), Seen()
     pool = rng.integers(SIZES, size=(seen.RECENT + 10, GENES))
-    assert all(mine.add(some) for some in pool)
-    assert not any(mine.add(some) for some in pool[:: seen.RECENT // 50])
-    assert not any(mine.add(some) for some in pool[-20:])
+    for some in pool:
+        assert some not in mine
+        mine.add(some)
+    assert all(some in mine for some in pool[:: seen.RECENT // 50])
+    assert all(some in mine for some in pool[-20:])
 
 
 @settings(deadline=None, max_examples=300)
