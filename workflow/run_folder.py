@@ -10,17 +10,20 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from data_prep.errors import InputError
 from data_prep.files import remove_unfinished, whole_file
+from search.hyperparameters import STAGE as TUNING
+from search.reading import JournalReader
 from workflow.config import RunConfig, load_config
 from workflow.fingerprint import fingerprint
 
 # Where a run is computed does not change what comes out, so it may differ on resuming.
 FREE_TO_CHANGE = ("site",)
+BUDGETS = ("generations", "evaluations", "minutes", "target_error", "plateau")  # of the evolution
 CLAIM_PATIENCE_S, CLAIM_POLL_S = 2.0, 0.05  # somebody may be asking whether the folder is held
 RECORDED_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "parsl", "rosettasciio")
 
@@ -119,13 +122,13 @@ class RunFolder:
         inputs = {str(path): fingerprint(path) for path in given if path is not None}
         if self.config.exists():
             before = json.loads(load_config(self.config, {}).model_dump_json())
-            changed = _difference(
-                {k: v for k, v in before.items() if k not in FREE_TO_CHANGE},
-                {k: v for k, v in resolved.items() if k not in FREE_TO_CHANGE},
-            )
+            evolving = self.journal.exists() and not self._tuned
+            changed = _difference(_settled(before, evolving=evolving), _settled(resolved, evolving=evolving))
             known = json.loads(self.inputs.read_text()) if self.inputs.exists() else inputs
             replaced = [path for path, digest in inputs.items() if known.get(path, digest) != digest]
             if not changed and not replaced:
+                if not self.finished:
+                    self._write_config(resolved)
                 return
             if self.journal.exists():
                 why = f"other settings ({changed})" if changed else f"other content of {replaced[0]}"
@@ -135,9 +138,19 @@ class RunFolder:
             # Nothing was evaluated yet: what little there is belongs to what was put right.
             for stage in (self.labels, self.fourier, self.tiles):
                 stage.unlink(missing_ok=True)
-        for path, text in ((self.inputs, json.dumps(inputs, indent=2) + "\n"), (self.config, to_toml(resolved))):
-            with whole_file(path) as temporary:
-                temporary.write_text(text)
+        with whole_file(self.inputs) as temporary:
+            temporary.write_text(json.dumps(inputs, indent=2) + "\n")
+        self._write_config(resolved)
+
+    @property
+    def _tuned(self) -> bool:
+        """Whether the tuning has begun: then the evolution is over."""
+        with closing(JournalReader(self.journal)) as journal:
+            return journal.count(TUNING) > 0
+
+    def _write_config(self, resolved: dict[str, Any]) -> None:
+        with whole_file(self.config) as temporary:
+            temporary.write_text(to_toml(resolved))
 
 
 def existing_run(path: Path) -> RunFolder:
@@ -151,6 +164,14 @@ def existing_run(path: Path) -> RunFolder:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     return folder
+
+
+def _settled(values: dict[str, Any], *, evolving: bool) -> dict[str, Any]:
+    """The settings that a run cannot go on with others of; while it is `evolving`, its budgets are none of them."""
+    kept = {key: value for key, value in values.items() if key not in FREE_TO_CHANGE}
+    if evolving:
+        kept["search"] = {key: value for key, value in kept["search"].items() if key not in BUDGETS}
+    return kept
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:

@@ -1,11 +1,13 @@
 """Settings: defaults, then the file, then options; what is wrong is said in one line."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from data_prep.errors import InputError
+from search.evaluation import Evaluation, Request, Status
 from search.journal import Journal
 from workflow.config import load_config
 from workflow.fingerprint import fingerprint
@@ -222,3 +224,23 @@ def test_a_change_anywhere_in_a_file_of_some_megabytes_is_seen(tmp_path, place):
         out.seek(place)
         out.write(b"x")
     assert fingerprint(large) != before
+
+
+def test_budgets_may_change_until_the_evolution_is_over(tmp_path):
+    def asked(text):
+        return load_config(write(tmp_path / "c.toml", text), {"movie": "m.tif"})
+
+    folder = RunFolder(tmp_path / "run")
+    with folder.claimed(asked("[search]\ngenerations = 3\n")), closing(Journal(folder.journal)) as journal:
+        journal.append([Evaluation(Request(0, "evolution", 0, b"", 0), Status.OK, fitness=0.5)])
+    longer = asked("[search]\nevaluations = 90\nminutes = 30\n")
+    with folder.claimed(longer):
+        assert load_config(folder.config, {}).search == longer.search
+    with pytest.raises(InputError, match=r"search\.population: 12 -> 7"):
+        folder.claimed(asked("[search]\nevaluations = 90\npopulation = 7\n")).__enter__()
+    with closing(Journal(folder.journal)) as journal:
+        journal.append([Evaluation(Request(1, "tuning", 0, b"", 0), Status.OK, fitness=0.5)])
+    with pytest.raises(InputError, match=r"search\.evaluations: 90 -> 91"):
+        folder.claimed(asked("[search]\nevaluations = 91\nminutes = 30\n")).__enter__()
+    with folder.claimed(longer):
+        pass
