@@ -172,6 +172,7 @@ def test_records_come_back_from_the_journal_unchanged(path):
         (3, 4),
         "uniform+change_genes",
         0.2,
+        0.7,
         ((0.25, 0.1), (0.5, 0.2)),
     )
     evaluation = Evaluation(
