@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from search.evaluation import Evaluation, Request, Status
 from search.evolution import STAGE
 from search.population import Member, Population
-from search.price import Price
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 KINDS = ("prior", "mutation", "crossover")
@@ -19,12 +18,11 @@ KINDS = ("prior", "mutation", "crossover")
 
 @dataclass(frozen=True)
 class Rules:
-    """What a search chose by: see `search.population.Population` and `search.price.Price`; the name of its score."""
+    """What a search chose by: its population, see `search.population.Population`, and the name of its score."""
 
     population: int
     fitness: str = "f1"
     lifetime: int | None = None
-    price: Price | None = None
 
 
 def population_quantiles(evaluations: Sequence[Evaluation], rules: Rules, at: Sequence[int]) -> NDArray[np.float64]:
@@ -37,11 +35,10 @@ def population_quantiles(evaluations: Sequence[Evaluation], rules: Rules, at: Se
     row = 0
     for number, evaluation in enumerate(evaluations):
         if evaluation.status is Status.OK:
-            value = evaluation.fitness if rules.price is None else rules.price.value(evaluation)
-            population.add(Member(value, -number, b""))
+            population.add(Member(evaluation.fitness, -number, b""))
         if row < len(at) and at[row] == number:
             if population.full:
-                fitness = sorted(evaluations[member.index].fitness for member in population.members)
+                fitness = [member.fitness for member in population.members]
                 rows[row] = [_quantile(fitness, share) for share in QUANTILES]
             row += 1
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from search.evaluation import Evaluation, Status
@@ -15,15 +15,13 @@ def kept_weights(folder: Path, index: int) -> Path:
 
 
 class WeightsFolder:
-    """Removes the weights of networks that are wanted no more: not among the `best` by `value`, and no parents.
+    """Removes the weights of networks that are wanted no more: not among the `best` fittest, and no parents.
 
     `before` are the evaluations of earlier lives of the run.
     """
 
-    def __init__(
-        self, path: Path, best: int, value: Callable[[Evaluation], float], before: Iterable[Evaluation] = ()
-    ) -> None:
-        self.path, self._value = path, value
+    def __init__(self, path: Path, best: int, before: Iterable[Evaluation] = ()) -> None:
+        self.path = path
         self._size = best
         self._best: list[tuple[float, int]] = []
         left = {int(file.stem) for file in path.glob("[0-9]*.safetensors")}
@@ -51,7 +49,7 @@ class WeightsFolder:
     def _rank(self, evaluation: Evaluation) -> None:
         if evaluation.status is not Status.OK:
             return
-        ranked = (self._value(evaluation), -evaluation.request.index)
+        ranked = (evaluation.fitness, -evaluation.request.index)
         if len(self._best) < self._size:
             heapq.heappush(self._best, ranked)
         else:

@@ -32,11 +32,9 @@ from search.evaluation import Evaluation, Request
 from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
-from search.price import Price
 from search.screening import Screening
 
 POPULATION = 12
-PRICE = Price(0.02, "inference")
 # Random search is an evolution whose population is never full: all networks come from the prior.
 STRATEGIES: dict[str, Callable[[int], Evolution]] = {
     "random": lambda seed: Evolution(1_000_000, seed),
@@ -45,7 +43,6 @@ STRATEGIES: dict[str, Callable[[int], Evolution]] = {
     "screening": lambda seed: Evolution(POPULATION, seed, screening=Screening()),
     "default": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening()),
     "default+halving": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening(), halving=Halving()),
-    "default+price": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening(), price=PRICE),
 }
 
 
@@ -66,11 +63,7 @@ def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluatio
             pool.submit(evaluate, request, settings).add_done_callback(finish)
             return record
 
-        weights = (
-            None
-            if settings.weights is None
-            else WeightsFolder(settings.weights, 1, strategy.value, journal.evaluations())
-        )
+        weights = None if settings.weights is None else WeightsFolder(settings.weights, 1, journal.evaluations())
 
         def show(evaluation: Evaluation) -> None:
             if weights is not None:
@@ -87,20 +80,20 @@ class Row:
     best: NDArray[np.float64]
     worker_s: list[float]
     inference_s: list[float]
-    petaflops: list[float]
+    teraflops: list[float]
 
 
 def read(paths: list[Path], evaluations: int) -> Row:
     """The first `evaluations` of each journal."""
-    best, worker_s, inference_s, petaflops = [], [], [], []
+    best, worker_s, inference_s, teraflops = [], [], [], []
     for path in paths:
         with closing(Journal(path)) as journal:
             records = list(islice(journal.evaluations(), evaluations))
         best.append(np.minimum.accumulate([1 - record.fitness for record in records]))
         worker_s.append(sum(record.ended - record.started for record in records))
         inference_s.append(max(records, key=lambda record: record.fitness).inference_s_per_megapixel)
-        petaflops.append(sum(record.flops_per_iteration * record.iterations for record in records) / 1e15)
-    return Row(np.array(best), worker_s, inference_s, petaflops)
+        teraflops.append(sum(record.flops_per_iteration * record.iterations for record in records) / 1e12)
+    return Row(np.array(best), worker_s, inference_s, teraflops)
 
 
 def report(rows: dict[str, Row]) -> None:
@@ -108,14 +101,14 @@ def report(rows: dict[str, Row]) -> None:
     marks = [n for n in (20, 40, 60, 80, 120, 160, 240, 320) if n <= next(iter(rows.values())).best.shape[1]]
     random = np.median(rows["random"].best[:, -1]) if "random" in rows else math.nan
     heads = " | ".join(f"at {n}" for n in marks)
-    print(f"| strategy | {heads} | least to most | below random | PFLOP | s/megapixel of the best |")
+    print(f"| strategy | {heads} | least to most | below random | TFLOP | s/megapixel of the best |")
     print("| --- " * (len(marks) + 5) + "|")
     for name, row in rows.items():
         last = row.best[:, -1]
         curve = " | ".join(f"{np.median(row.best[:, n - 1]):.3f}" for n in marks)
         print(
             f"| {name} | {curve} | {last.min():.3f} to {last.max():.3f} | {1 - np.median(last) / random:.1%} | "
-            f"{np.median(row.petaflops):.2f} | {np.median(row.inference_s):.2f} |"
+            f"{np.median(row.teraflops):.1f} | {np.median(row.inference_s):.2f} |"
         )
 
 
@@ -148,7 +141,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", default=",".join(STRATEGIES))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--evaluations", type=int, default=120)
+    parser.add_argument("--evaluations", type=int, default=80)
     parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()

@@ -39,7 +39,7 @@ def search(engine: Engine, settings: EvaluationSettings, folder: Path, seconds: 
         while "have passed" not in ended:
             generations += 1
             strategy = Evolution(POPULATION, 0, inherit=True, screening=Screening())  # told again what is recorded
-            weights = WeightsFolder(folder / "weights", 1, strategy.value, journal.evaluations())
+            weights = WeightsFolder(folder / "weights", 1, journal.evaluations())
             take = partial(forget, strategy, weights)
             budget = Budget(POPULATION * generations if barrier else MANY, seconds)
             ended = run_campaign(strategy, evaluator, journal, budget, Crew(engine.workers), take)

@@ -23,7 +23,6 @@ from search.halving import Halving
 from search.operators import CROSSOVERS, MUTATIONS, Genes
 from search.operators.tournament import tournament
 from search.population import Member, Population
-from search.price import Price
 from search.rates import Rates
 from search.screening import CANDIDATES, Candidate, Screening
 from search.seen import Seen
@@ -53,7 +52,7 @@ class Evolution:
     """The population is the `size` best distinct networks told so far, or of the last `lifetime`.
 
     Beyond the published method, each switchable: whether evaluations `inherit` weights (the screening reckons with it),
-    `screening` of children, `halving` of trainings that lag behind, and a `price` on what networks cost.
+    `screening` of children, and `halving` of trainings that lag behind.
     """
 
     stage = STAGE
@@ -67,18 +66,16 @@ class Evolution:
         inherit: bool = False,
         screening: Screening | None = None,
         halving: Halving | None = None,
-        price: Price | None = None,
     ) -> None:
         self.seed = seed
         self.population = Population(size, lifetime)
         self.inherit = inherit
-        self.screening, self.halving, self.price = screening, halving, price
+        self.screening, self.halving = screening, halving
         self.crossovers = Rates({COPY: 0.2, **dict.fromkeys(CROSSOVERS, 0.2)})
         self.mutations = Rates({COPY: 0.1, **dict.fromkeys(MUTATIONS, 0.1), "change_genes": 0.4})
         self._seen = Seen()
         self._asked: set[int] = set()  # and not told yet
         self._told = 0
-        self._worst = 0.0  # value of a network that did not fail
 
     def ask(self, index: int) -> Request:
         """The next network to evaluate; `index` is its number in the run.
@@ -121,24 +118,17 @@ class Evolution:
         else:  # from the journal
             self._seen.add(unpack(request.genome))
         good = evaluation.status is Status.OK
-        value = self.value(evaluation)
         if request.parents:
-            paid = good and value > request.to_beat
+            paid = good and evaluation.fitness > request.to_beat
             for rates in (self.crossovers, self.mutations):
                 rates.credit(next((name for name in request.made_by if name in rates.names), COPY), paid=paid)
         if self.screening is not None:
-            self._worst = min(self._worst, value) if good else self._worst
-            self.screening.tell(
-                Candidate(_spec(request.genome), request.to_beat, request.shared), value if good else self._worst
-            )
+            candidate = Candidate(_spec(request.genome), request.to_beat, request.shared)
+            self.screening.tell(candidate, evaluation.fitness)
         if self.halving is not None:
             self.halving.tell(evaluation)
         if good:
-            self.population.add(Member(value, -request.index, request.genome))
-
-    def value(self, evaluation: Evaluation) -> float:
-        """What networks are chosen by: fitness, less the price if there is one."""
-        return evaluation.fitness if self.price is None else self.price.value(evaluation)
+            self.population.add(Member(evaluation.fitness, -request.index, request.genome))
 
     def parents(self) -> set[int]:
         """Numbers of the evaluations whose networks may have children now."""

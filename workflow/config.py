@@ -14,7 +14,6 @@ from data_prep.fourier.filters import Reference
 from data_prep.fourier.labeller import AUTO_BRIGHTER, AUTO_DARKER
 from data_prep.label_files.legend import parse_legend
 from data_prep.tiles import TILE_SIZES
-from search.price import Cost
 
 
 def _listed(frame: object) -> object:
@@ -82,8 +81,7 @@ class SearchConfig(_Section):
     better. `lifetime` is after how many networks one leaves the population, however good it is.
 
     `inherit`: children begin with a parent's weights. `screening`: children are screened by a model of fitness.
-    `halving`: networks that lag behind are stopped early. `price`: fitness lost for each factor of ten in
-    FLOPs of training, or in the time that a frame takes (`price_on`).
+    `halving`: networks that lag behind are stopped early.
     """
 
     population: Annotated[int, Field(ge=2)] = 12
@@ -99,8 +97,6 @@ class SearchConfig(_Section):
     inherit: bool = True
     screening: bool = True
     halving: bool = False
-    price: Annotated[float, Field(ge=0, le=0.2)] = 0.0
-    price_on: Cost = "inference"
 
     @model_validator(mode="after")
     def _can_be_met(self) -> SearchConfig:

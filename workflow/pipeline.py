@@ -31,7 +31,7 @@ from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
-from workflow.search_stage import SearchStage, price_of
+from workflow.search_stage import SearchStage
 
 FRAMES_PER_PART = 4
 
@@ -128,7 +128,7 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
             parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
     search = run.config.search
-    rules = Rules(search.population, search.fitness, search.lifetime, price_of(search))
+    rules = Rules(search.population, search.fitness, search.lifetime)
     figures = run.engine.submit(draw_figures, folder.path, run.targets, rules, maps)
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
         drawn: Drawn = value_of(figures)

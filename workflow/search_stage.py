@@ -20,7 +20,6 @@ from search.evolution import Evolution
 from search.halving import Halving
 from search.hyperparameters import SvmTuning
 from search.journal import Journal
-from search.price import Price
 from search.screening import Screening
 from workflow.config import RunConfig, SearchConfig
 from workflow.progress import Progress
@@ -62,12 +61,12 @@ class SearchStage:
         config = self.config
         with closing(Journal(self.folder.journal, self.progress.say)) as journal:
             evolution = evolution_of(config)
-            self._campaign("evolution", evolution, budget_of(config.search), journal, evolution.value)
-            best = _best(1, evolution, journal.evaluations(evolution.stage))[0]
+            self._campaign("evolution", evolution, budget_of(config.search), journal)
+            best = _best(1, journal.evaluations(evolution.stage))[0]
             tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, (best.request.index,))
-            self._campaign("SVM tuning", tuning, Budget(config.tuning.most_evaluations), journal, evolution.value)
+            self._campaign("SVM tuning", tuning, Budget(config.tuning.most_evaluations), journal)
             repeat_warnings(journal, self.progress.say)
-            ranked = _best(config.training.finalists, evolution, journal.evaluations())
+            ranked = _best(config.training.finalists, journal.evaluations())
         self.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
         return [self._finalist(evaluation.request) for evaluation in ranked]
 
@@ -75,12 +74,10 @@ class SearchStage:
         weights = None if self.weights is None else kept_weights(self.weights, request.index)
         return Finalist(request.genome, request.seed, request.index, weights)
 
-    def _campaign(
-        self, name: str, strategy: Strategy, budget: Budget, journal: Journal, value: Callable[[Evaluation], float]
-    ) -> None:
-        """One campaign; `value` is what networks are chosen by."""
+    def _campaign(self, name: str, strategy: Strategy, budget: Budget, journal: Journal) -> None:
+        """One campaign."""
         best = self.config.training.finalists
-        weights = WeightsFolder(self.folder.weights, best, value, journal.evaluations())
+        weights = WeightsFolder(self.folder.weights, best, journal.evaluations())
         with (
             self.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view,
             first_ctrl_c(self.progress.say) as stopping,
@@ -118,13 +115,7 @@ def evolution_of(config: RunConfig) -> Evolution:
         inherit=search.inherit,
         screening=Screening() if search.screening else None,
         halving=Halving() if search.halving else None,
-        price=price_of(search),
     )
-
-
-def price_of(search: SearchConfig) -> Price | None:
-    """What networks lose for their cost."""
-    return Price(search.price, search.price_on) if search.price else None
 
 
 def budget_of(search: SearchConfig) -> Budget:
@@ -137,9 +128,9 @@ def budget_of(search: SearchConfig) -> Budget:
     )
 
 
-def _best(count: int, evolution: Evolution, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """The best evaluations by the evolution's measure, the best first and of equals the older."""
-    best = heapq.nlargest(count, (e for e in evaluations if e.status is Status.OK), evolution.value)
+def _best(count: int, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """The fittest networks, the fittest first and of equals the older."""
+    best = heapq.nlargest(count, (e for e in evaluations if e.status is Status.OK), lambda e: e.fitness)
     if not best:
         raise CampaignError("no network could be trained; `evostem history` tells why")
     return best

@@ -6,29 +6,27 @@ from hypothesis import strategies as st
 
 from analysis.population import QUANTILES, Rules, kind_of_origin, population_quantiles
 from search.evaluation import Evaluation, Request, Status
-from search.price import Price
 
 
-def evaluated(number, fitness, seconds):
+def evaluated(number, fitness):
     status = Status.CRASHED if fitness is None else Status.OK
     request = Request(number, "evolution", 0, b"", 0)
-    return Evaluation(request, status, fitness=fitness or 0.0, inference_s_per_megapixel=seconds)
+    return Evaluation(request, status, fitness=fitness or 0.0)
 
 
 @given(
-    st.lists(st.tuples(st.none() | st.floats(0, 1), st.floats(0.1, 10)), max_size=40),
+    st.lists(st.none() | st.floats(0, 1), max_size=40),
     st.integers(2, 9),
     st.none() | st.integers(9, 20),
-    st.none() | st.just(Price(0.1, "inference")),
 )
-def test_quantiles_are_those_of_the_best_so_far_once_there_are_enough(networks, size, lifetime, price):
-    evaluations = [evaluated(number, *network) for number, network in enumerate(networks)]
-    rules = Rules(size, lifetime=lifetime, price=price)
+def test_quantiles_are_those_of_the_best_so_far_once_there_are_enough(networks, size, lifetime):
+    evaluations = [evaluated(number, fitness) for number, fitness in enumerate(networks)]
+    rules = Rules(size, lifetime=lifetime)
     found = population_quantiles(evaluations, rules, range(len(evaluations)))
     for number in range(len(evaluations)):
         good = [e for e in evaluations[: number + 1] if e.status is Status.OK]
         living = good[-lifetime:] if lifetime else good
-        by_value = sorted(living, key=lambda e: (price.value(e) if price else e.fitness, -e.request.index))
+        by_value = sorted(living, key=lambda e: (e.fitness, -e.request.index))
         best = [e.fitness for e in by_value[-size:]]
         expected = np.quantile(best, QUANTILES) if len(best) == size else np.full(len(QUANTILES), np.nan)
         np.testing.assert_allclose(found[number], expected, atol=1e-12)

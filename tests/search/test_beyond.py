@@ -9,7 +9,6 @@ from networks.space import Limits, sample
 from search.evaluation import Evaluation, Request, Status
 from search.evolution import Evolution
 from search.halving import FEWEST, KEEP, SHARES, Halving
-from search.price import Price
 from search.screening import Candidate, Screening
 
 
@@ -76,17 +75,6 @@ def test_halving_lets_the_better_half_go_on():
     assert second == pytest.approx(np.quantile(scores[::2] + 1, 1 - KEEP))
 
 
-def test_a_price_takes_fitness_for_each_tenfold_cost():
-    price = Price(0.02, "flops")
-    cheap = price.value(evaluation(fitness=0.7, flops_per_iteration=10**9))
-    dear = price.value(evaluation(fitness=0.7, flops_per_iteration=10**11))
-    assert cheap - dear == pytest.approx(0.04)
-    by_time = Price(0.02, "inference")
-    assert by_time.value(evaluation(inference_s_per_megapixel=1.0)) == pytest.approx(0.5)
-    assert by_time.value(evaluation()) == pytest.approx(0.5)  # not measured
-    assert by_time.value(evaluation(inference_s_per_megapixel=0.1)) == pytest.approx(0.52)
-
-
 def grown(evolution, budget, fitness_of):
     told = []
     for index in range(budget):
@@ -105,9 +93,7 @@ def grown(evolution, budget, fitness_of):
 
 
 def made():
-    return Evolution(
-        6, 3, lifetime=25, inherit=True, screening=Screening(), halving=Halving(), price=Price(0.02, "flops")
-    )
+    return Evolution(6, 3, lifetime=25, inherit=True, screening=Screening(), halving=Halving())
 
 
 def test_with_every_option_a_replayed_evolution_asks_the_same():
@@ -116,17 +102,3 @@ def test_with_every_option_a_replayed_evolution_asks_the_same():
         replayed.tell(one)
     for index in range(60, 63):
         assert replayed.ask(index) == evolution.ask(index)
-
-
-def test_cheaper_networks_win_where_there_is_a_price():
-    costs = {}
-    for per_tenfold in (0.0, 0.5):
-        evolution = Evolution(8, 0, price=Price(per_tenfold, "flops") if per_tenfold else None)
-        for index in range(300):
-            request = evolution.ask(index)
-            flops = 10 ** (6 + 3 * unpack(request.genome)[1] / 15)
-            fitness = 0.5 + unpack(request.genome)[1] / 60  # what is dear is a little fitter
-            evolution.tell(Evaluation(request, Status.OK, fitness=fitness, flops_per_iteration=int(flops)))
-        costs[per_tenfold] = np.mean([unpack(member.genome)[1] for member in evolution.population.members])
-    assert costs[0.5] < 3
-    assert costs[0.0] > 10
