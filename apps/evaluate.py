@@ -91,16 +91,15 @@ def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[
     spec = decode(request.genome, Limits())
     kept = settings.weights
     parents = () if kept is None else [kept_weights(kept, index) for index in request.parents]
-    checks = Checks(
-        settings.fitness, {round(share * settings.iterations): least for share, least in request.thresholds}
-    )
+    least = {max(1, round(share * settings.iterations)): score for share, score in request.thresholds}
+    checks = Checks(settings.fitness, least)
     trained = train(spec, data, settings.iterations, settings.seconds, request.seed, parents, checks)
     warning = ""
     if kept is not None and not trained.diverged:
         try:
             save_weights(trained.model, request.genome, kept_weights(kept, request.index))
-        except (OSError, InputError) as error:
-            warning = f"weights for children could not be kept: {error}"
+        except (OSError, InputError):  # a full disk; the same words for all networks, to be said once
+            warning = f"weights for children could not be kept in {kept}"
     return {
         "status": Status.DIVERGED if trained.diverged else Status.OK,
         "reason": trained.diverged or trained.stopped,
