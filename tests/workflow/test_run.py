@@ -119,7 +119,8 @@ def check_finished(folder, output):
     assert {"detector.safetensors", "maps.h5", "defects.csv", "scores.csv", "summary.json"} <= {
         path.name for path in folder.iterdir()
     }
-    assert not list(folder.glob("parts")) + list(folder.rglob(".unfinished-*"))
+    gone = [folder / name for name in ("parts", "finalists", "weights") if (folder / name).exists()]
+    assert not gone + list(folder.rglob(".unfinished-*"))
     figures = sorted(path.name for path in (folder / "figures").iterdir())
     assert figures == [
         "defect_maps_tiny.png",
