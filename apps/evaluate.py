@@ -48,7 +48,8 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
             facts["warning"] = staged.warning
             with _memory():
                 outcome = _train(request, settings, staged.path)
-        facts |= outcome | {"warning": "; ".join(filter(None, (staged.warning, outcome["warning"])))}
+        facts |= outcome
+        facts["warning"] = "; ".join(filter(None, (staged.warning, outcome.get("warning"))))
         status, reason = facts.pop("status"), facts.pop("reason")
     except TimeLimitError as error:
         status, reason = Status.TIMED_OUT, str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import time
 from collections import defaultdict, deque
@@ -46,14 +47,20 @@ def _show(path: Path) -> None:
 
 
 def _follow(watch: Watch, console: Console) -> None:
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            caught_up = watch.look(REDRAW_S)
-            live.update(watch.view(), refresh=True)
-            if caught_up:
-                if not watch.working:
-                    return
-                time.sleep(REDRAW_S)
+    stopped: list[int] = []
+    # A flag, as an exception may come where Python cannot raise it, and be lost.
+    before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+    try:
+        with Live(console=console, auto_refresh=False) as live:
+            while not stopped:
+                caught_up = watch.look(REDRAW_S)
+                live.update(watch.view(), refresh=True)
+                if caught_up:
+                    if not watch.working:
+                        return
+                    time.sleep(REDRAW_S)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Watch:
