@@ -23,15 +23,14 @@ from data_prep.files import whole_file
 from data_prep.labels import load_labels
 from data_prep.staging import unstage
 from data_prep.tiles import load_balance
-from search.evaluation import Status
 from search.evolution import Evolution
 from search.journal import Journal
-from search.utilisation import Utilisation
 from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
 from workflow.search_stage import SearchStage
+from workflow.standing import Standing
 
 FRAMES_PER_PART = 4
 
@@ -150,21 +149,21 @@ def _chunks(targets: tuple[Target, ...]) -> list[Target]:
 
 def _summarise(run: Run, figures: list[Path]) -> None:
     """Write the summary: its presence says that the run is finished."""
+    evolution, tuning, flops = Standing(), Standing(), 0
     with closing(Journal(run.folder.journal)) as journal:
-        evaluations = list(journal.evaluations())
-        of_search = journal.count(Evolution.stage)
-        busy = Utilisation()
-        for evaluation in journal.evaluations(Evolution.stage):
-            busy.add(evaluation)
-        utilisation = busy.share(journal.crew(Evolution.stage))
+        for evaluation in journal.evaluations():
+            (evolution if evaluation.request.stage == Evolution.stage else tuning).add(evaluation)
+            flops += evaluation.flops_per_iteration * evaluation.iterations
+        utilisation = evolution.time.share(journal.crew(Evolution.stage))
+    best = [standing.best.fitness for standing in (evolution, tuning) if standing.best is not None]
     found = [(r.error, 0 if r.network is None else len(r.network.objects)) for r in load_results(run.folder.maps)]
     summary = {
-        "evaluations": {"evolution": of_search, "tuning": len(evaluations) - of_search},
-        "failed": sum(e.status is not Status.OK for e in evaluations),
-        "best_validation_error": 1 - max(e.fitness for e in evaluations),
+        "evaluations": {"evolution": evolution.done, "tuning": tuning.done},
+        "failed": evolution.failures.total() + tuning.failures.total(),
+        "best_validation_error": 1 - max(best),
         "workers": run.workers,
         "worker_utilisation": utilisation,
-        "training_flops": sum(e.flops_per_iteration * e.iterations for e in evaluations),
+        "training_flops": flops,
         "figures": [figure.name for figure in figures],
         "frames": len(found),
         "defects": sum(count for _, count in found),
