@@ -8,6 +8,7 @@ bits. docs/genome.md draws it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -51,6 +52,15 @@ FULLY_CONNECTED_FIELDS = {
     "dropout": ("dropout", space.DROPOUTS),
 }
 
+# Of each kind of layer, what its genes say: the fields that they are in, and the tables.
+FIELDS: dict[str, dict[str, tuple[str, tuple[Any, ...]]]] = {
+    "convolution": {name: (name, table) for name, table, _ in CONVOLUTION},
+    "max_pool": POOL_FIELDS,
+    "average_pool": POOL_FIELDS,
+    "fully_connected": FULLY_CONNECTED_FIELDS,
+    "empty": {},
+}
+
 TRAINING_GENES = tuple(name for name, _, _ in TRAINING)
 LAYER_GENES = tuple(name for name, _, _ in LAYER)
 HEADER, SLOT = len(TRAINING), len(LAYER)  # in genes
@@ -64,6 +74,15 @@ _PLACES = np.arange(_ENDS[-1])
 _GENE_OF = np.searchsorted(_ENDS, _PLACES, side="right")
 _WEIGHTS = 2 ** (_ENDS[_GENE_OF] - 1 - _PLACES)
 _STARTS = _ENDS - BITS
+
+
+@dataclass(frozen=True)
+class Gene:
+    """What a gene says: the entry of a table, which `bits` bits pick."""
+
+    name: str
+    table: tuple[Any, ...]
+    bits: int
 
 
 def unpack(genome: bytes) -> NDArray[np.int64]:
@@ -115,15 +134,11 @@ def _meanings(table: Sequence[Any], bits: int) -> NDArray[np.int64]:
 
 def _meanings_of_slot(kind: str) -> NDArray[np.int64]:
     """Meanings (gene, value) of the genes of a slot with a kind of layer: 0 for those that it does not read."""
-    tables = {name: (name, table) for name, table, _ in CONVOLUTION} if kind == "convolution" else {}
-    if kind.endswith("_pool"):
-        tables = {field: (field, table) for field, table in POOL_FIELDS.values()}
-    elif kind == "fully_connected":
-        tables = {field: (field, table) for field, table in FULLY_CONNECTED_FIELDS.values()}
+    tables = dict(FIELDS[kind].values())
     bits_of = {name: bits for name, _, bits in LAYER}
     silent = np.zeros(_MOST_VALUES, np.int64)
     rows = [_meanings(space.KINDS, LAYER[0][2])]
-    rows += [_meanings(tables[name][1], bits_of[name]) if name in tables else silent for name in LAYER_GENES[1:]]
+    rows += [_meanings(tables[name], bits_of[name]) if name in tables else silent for name in LAYER_GENES[1:]]
     return np.array(rows)
 
 
@@ -156,19 +171,16 @@ def expressed(genes: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.concatenate([_HEADER_MEANINGS[_HEADER_GENES, genes[:HEADER]], layers.ravel()])
 
 
-def numeric_genes(genes: NDArray[np.integer]) -> list[int]:
-    """Numbers of the genes that may vary while the topology (kinds and their order) stays.
+def numeric_genes(genes: NDArray[np.integer]) -> dict[int, Gene]:
+    """The genes that may vary while the topology (kinds and their order) stays, by their numbers.
 
-    The training genes, and of each layer those that its kind uses.
+    They are the training genes, and of each layer those that its kind uses; layers are counted from 1.
     """
-    used = {
-        "convolution": LAYER_GENES[1:],
-        "max_pool": tuple(field for field, _ in POOL_FIELDS.values()),
-        "average_pool": tuple(field for field, _ in POOL_FIELDS.values()),
-        "fully_connected": tuple(field for field, _ in FULLY_CONNECTED_FIELDS.values()),
-        "empty": (),
-    }
-    numbers = list(range(HEADER))
-    for slot in range(space.SLOTS):
-        numbers += [slot_start(slot) + LAYER_GENES.index(name) for name in used[kind_of(genes, slot)]]
-    return numbers
+    found = {number: Gene(name, table, bits) for number, (name, table, bits) in enumerate(TRAINING)}
+    kinds = [kind_of(genes, slot) for slot in range(space.SLOTS)]
+    bits_of = {name: bits for name, _, bits in LAYER}
+    for layer, slot in enumerate((slot for slot in range(space.SLOTS) if kinds[slot] != "empty"), start=1):
+        for name, (field, table) in FIELDS[kinds[slot]].items():
+            number = slot_start(slot) + LAYER_GENES.index(field)
+            found[number] = Gene(f"layer {layer} {name}", table, bits_of[field])
+    return found

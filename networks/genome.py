@@ -54,14 +54,12 @@ def encode(spec: NetworkSpec) -> bytes:
 
 def _slot(layer: Layer) -> list[int]:
     if isinstance(layer, Convolution):
-        kind, fields = "convolution", {name: (name, table) for name, table, _ in layout.CONVOLUTION}
-    elif isinstance(layer, Pool):
-        kind, fields = f"{layer.operation}_pool", layout.POOL_FIELDS
+        kind = "convolution"
     else:
-        kind, fields = "fully_connected", layout.FULLY_CONNECTED_FIELDS
+        kind = f"{layer.operation}_pool" if isinstance(layer, Pool) else "fully_connected"
     slot = dict.fromkeys(layout.LAYER_GENES, 0)
     slot["kind"] = layout.value_of(space.KINDS, kind, _FIELD_BITS["kind"])
-    for name, (field, table) in fields.items():
+    for name, (field, table) in layout.FIELDS[kind].items():
         slot[field] = layout.value_of(table, getattr(layer, name), _FIELD_BITS[field])
     return list(slot.values())
 
@@ -71,14 +69,14 @@ def _layer(slot: Mapping[str, int]) -> Layer | None:
     if kind == "convolution":
         return _convolution(slot)
     if kind == "fully_connected":
-        return FullyConnected(**_read(slot, layout.FULLY_CONNECTED_FIELDS))
+        return FullyConnected(**_read(slot, layout.FIELDS[kind]))
     if kind == "empty":
         return None
-    return Pool(kind.removesuffix("_pool"), **_read(slot, layout.POOL_FIELDS))
+    return Pool(kind.removesuffix("_pool"), **_read(slot, layout.FIELDS[kind]))
 
 
 def _convolution(slot: Mapping[str, int]) -> Convolution:
-    return Convolution(**_read(slot, {name: (name, table) for name, table, _ in layout.CONVOLUTION}))
+    return Convolution(**_read(slot, layout.FIELDS["convolution"]))
 
 
 def _read(slot: Mapping[str, int], fields: Mapping[str, tuple[str, tuple[Any, ...]]]) -> dict[str, Any]:
