@@ -15,6 +15,7 @@ from apps.weights import kept_weights
 from data_prep.errors import InputError
 from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
+from search.tuning_folder import TuningFolder
 from search.verdict import checked, failed
 
 
@@ -25,7 +26,8 @@ class EvaluationSettings:
     `tiles` is the shared tile set and `digest` its SHA-256; `seconds` the cap on training, after
     which a network is judged as it is; `limit_s` the time after which it is given up; `fitness` the
     score that counts, one of `networks.metrics.SCORES`; `weights` the folder where networks leave their weights for
-    their children, if children are to begin with them.
+    their children, if children are to begin with them; `tuning` the folder of what sets of hyperparameters
+    are drawn from.
     """
 
     tiles: Path
@@ -36,20 +38,28 @@ class EvaluationSettings:
     limit_s: float
     fitness: str = "f1"
     weights: Path | None = None
+    tuning: Path | None = None
 
 
-def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
-    """Train the network of a request and measure it. Returns the record as plain data, always."""
+def evaluate(request: Request, settings: EvaluationSettings) -> tuple[Any, ...]:
+    """Train the network of a request and measure it. Returns the record as a message, always.
+
+    A set of hyperparameters that the request does not have is drawn first.
+    """
     started = time.time()
     facts: dict[str, Any] = {}
     try:
         with time_limit(settings.limit_s):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
-            facts["warning"] = staged.warning
+            warnings = [staged.warning]
+            if not request.genome and settings.tuning is not None:
+                request, facts["draws"], warning = TuningFolder(settings.tuning).draw(request)
+                warnings.append(warning)
+            facts["warning"] = "; ".join(filter(None, warnings))
             with _memory():
                 outcome = _train(request, settings, staged.path)
         facts |= outcome
-        facts["warning"] = "; ".join(filter(None, (staged.warning, outcome.get("warning"))))
+        facts["warning"] = "; ".join(filter(None, (*warnings, outcome["warning"])))
         status, reason = facts.pop("status"), facts.pop("reason")
     except TimeLimitError as error:
         status, reason = Status.TIMED_OUT, str(error)
@@ -66,7 +76,7 @@ def evaluate(request: Request, settings: EvaluationSettings) -> dict[str, Any]:
         ended=time.time(),
         **facts,
     )
-    return checked(evaluation, request).to_plain()  # what cannot be sent back must not leave the worker
+    return checked(evaluation, request).to_message()  # what cannot be sent back must not leave the worker
 
 
 def _memory() -> AbstractContextManager[None]:

@@ -100,7 +100,8 @@ class Engine:
             broken = self._broken()
             if broken:
                 raise BrokenExecutor(broken)
-            self.submit(evaluate, request, settings).add_done_callback(lambda done: self._hand_over(done, record))
+            outcome = self.submit(evaluate, request, settings)
+            outcome.add_done_callback(lambda done: self._hand_over(done, request, record))
             return record
 
         return submit
@@ -110,14 +111,14 @@ class Engine:
         broken = [executor for executor in self._executors if executor.bad_state_is_set]
         return str(broken[0].executor_exception) if broken and len(broken) == len(self._executors) else ""
 
-    def _hand_over(self, done: Future[Outcome], record: Future[Evaluation]) -> None:
+    def _hand_over(self, done: Future[Outcome], request: Request, record: Future[Evaluation]) -> None:
         """Set an evaluation's record to what came of its task."""
         from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
         try:
-            plain = value_of(done)
+            message = value_of(done)
             # What is no record at all is for the campaign to complain of.
-            record.set_result(Evaluation.from_plain(plain) if isinstance(plain, dict) else plain)
+            record.set_result(Evaluation.from_message(message, request) if isinstance(message, tuple) else message)
         except WorkerLost as error:
             record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
         except ManagerLost as error:

@@ -15,7 +15,6 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +46,12 @@ def matrix_rate() -> float:
     return best
 
 
-def evaluated(index: int, settings: EvaluationSettings) -> tuple[dict[str, Any], float]:
+def evaluated(index: int, settings: EvaluationSettings) -> tuple[Evaluation, float]:
     """The record of network `index` of the prior, and the core's matrix rate right before it."""
     rate = matrix_rate()
     genome = encode(sample(rng_of(0, index)))
-    return evaluate(Request(index, "prior", 0, genome, training_seed(0, index)), settings), rate
+    request = Request(index, "prior", 0, genome, training_seed(0, index))
+    return Evaluation.from_message(evaluate(request, settings), request), rate
 
 
 def main() -> None:
@@ -67,8 +67,8 @@ def main() -> None:
     started, records, rates = time.time(), [], []
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        for plain, rate in pool.map(evaluated, range(asked.networks), [settings] * asked.networks):
-            records.append(Evaluation.from_plain(plain))
+        for record, rate in pool.map(evaluated, range(asked.networks), [settings] * asked.networks):
+            records.append(record)
             rates.append(rate)
             print(f"\r{len(records)} of {asked.networks}, {time.time() - started:.0f} s", end="", file=sys.stderr)
     print(file=sys.stderr)

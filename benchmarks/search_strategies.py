@@ -56,7 +56,7 @@ def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluatio
             def finish(done: Future[dict[str, Any]]) -> None:
                 error = done.exception()
                 if error is None:
-                    record.set_result(Evaluation.from_plain(done.result()))
+                    record.set_result(Evaluation.from_message(done.result(), request))
                 else:
                     record.set_exception(error)
 

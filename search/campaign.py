@@ -169,7 +169,7 @@ class _Campaign:
     def _submit(self, request: Request) -> None:
         future: Future[Evaluation] = Future()
         try:
-            if self.losses[request.genome] >= LOSSES:
+            if self.losses[request.key] >= LOSSES:
                 raise WorkerLostError(f"{LOSSES} workers were lost with this network before")
             future = self.evaluator(request)
             future.add_done_callback(lambda done: self.back.put((request.index, done)))
@@ -215,10 +215,10 @@ class _Campaign:
             error = cancelled
         if error is None:
             return checked(running.future.result(), request)
-        if isinstance(error, LOST) and self.losses[request.genome] < LOSSES:
+        if isinstance(error, LOST) and self.losses[request.key] < LOSSES:
             self.journal.note_loss(request, said(error))
-            self.losses[request.genome] += 1
-            if self.losses[request.genome] < LOSSES:
+            self.losses[request.key] += 1
+            if self.losses[request.key] < LOSSES:
                 self.again.append(request)
                 return None
         return failed(error, request)

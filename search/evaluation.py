@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,7 @@ class Status(StrEnum):
 class Request:
     """One network to be evaluated.
 
+    `genome` is empty where the worker draws it itself: by the `predictor` of that name, or, without, at random.
     `index` counts the evaluations of a run, over all stages; `parents` are indices too. `origin` names the
     operators that made it, joined by "+"; `to_beat` is the fitness of its better parent, `shared` the
     share of its weights that it may inherit. `thresholds` are pairs:
@@ -42,6 +43,18 @@ class Request:
     to_beat: float = 0.0
     shared: float = 0.0
     thresholds: tuple[tuple[float, float], ...] = ()
+    predictor: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """What is the same if the network is asked for once more."""
+        return self.genome or f"{self.stage} {self.index}".encode()
+
+    def is_answered_by(self, answer: Request) -> bool:
+        """Whether a record's request is this one, but for what the worker drew."""
+        if self.genome:
+            return answer == self
+        return replace(answer, genome=self.genome, origin=self.origin) == self
 
     @property
     def made_by(self) -> tuple[str, ...]:
@@ -53,7 +66,8 @@ class Request:
 class Evaluation:
     """What came of a request.
 
-    `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; times are the
+    `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; `draws` is how many sets of hyperparameters
+    the worker looked at to choose this one, 0 where it did not choose; times are the
     worker's own clock, in seconds since the epoch. `warning` is what the worker could go on without, `inherited`
     the share of the weights that were a parent's; `on_the_way` has the scores at the request's thresholds.
     """
@@ -72,6 +86,7 @@ class Evaluation:
     inference_s_per_megapixel: float = 0.0
     inherited: float = 0.0
     on_the_way: tuple[float, ...] = ()
+    draws: int = 0
     host: str = ""
     worker: str = ""
     device: str = ""
@@ -94,6 +109,22 @@ class Evaluation:
         plain = {**plain, "on_the_way": tuple(plain.get("on_the_way", ()))}
         rest = {name: value for name, value in plain.items() if name not in ("request", "status")}
         return Evaluation(Request(**request), Status(plain["status"]), **rest)
+
+    def to_message(self) -> tuple[Any, ...]:
+        """As short plain data, to be sent to whoever has the request: without it, but for what was drawn."""
+        values = vars(self)
+        request = values["request"]
+        return (request.genome, request.origin, self.status.value, *(values[name] for name in _SENT))
+
+    @staticmethod
+    def from_message(message: tuple[Any, ...], request: Request) -> Evaluation:
+        """Back from a message. Raises ValueError or TypeError for what is none."""
+        genome, origin, status, *rest = message
+        answer = request if request.genome else replace(request, genome=genome, origin=origin)
+        return Evaluation(answer, Status(status), **dict(zip(_SENT, rest, strict=True)))
+
+
+_SENT = tuple(field.name for field in fields(Evaluation) if field.name not in ("request", "status"))
 
 
 class WorkerLostError(RuntimeError):

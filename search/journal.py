@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Request
+from search.payoff import Payoff
 from search.records import TABLES, Records
+from search.tuning import Build
 
 LOCK_S = 2.0  # how long SQLite itself waits for somebody else's reading: Ctrl-C waits too
 PATIENCE_S = 300.0  # for how long a locked journal or a full disk is tried again, in all
@@ -55,11 +57,17 @@ class Journal(Records):
 
     def note_loss(self, request: Request, reason: str) -> None:
         """Record that a worker went away with a network, before it is tried again."""
-        self._write("INSERT INTO losses (genome, reason) VALUES (?, ?)", [(request.genome.hex(), reason)])
+        self._write("INSERT INTO losses (genome, reason) VALUES (?, ?)", [(request.key.hex(), reason)])
 
     def note_crew(self, stage: str, time: float, workers: int) -> None:
         """Record that from `time` on there are so many workers for a stage; 0 as it ends."""
         self._write("INSERT INTO crew (stage, time, workers) VALUES (?, ?, ?)", [(stage, time, workers)])
+
+    def note_predictor(self, build: Build, payoff: Payoff) -> None:
+        """Record that a predictor was built, or could not be, and what came of the sets until then."""
+        facts = {name: value for name, value in vars(build).items() if name != "predictor"}
+        record = json.dumps(facts | vars(payoff))
+        self._write("INSERT INTO predictors (name, record) VALUES (?, ?)", [(build.name, record)])
 
     def _open(self) -> None:
         # A rollback journal works on shared file systems, where write-ahead logs do not; kept between

@@ -107,9 +107,10 @@ def _trial(evaluation: Evaluation, latest: float) -> FrozenTrial:
     """An evaluation as a finished trial; one without times of its own happened at `latest`."""
     from optuna.trial import TrialState, create_trial
 
-    request, spec = evaluation.request, spec_of(evaluation)
+    request = evaluation.request
+    spec = spec_of(evaluation) if request.genome else None
     good = evaluation.status is Status.OK
-    parameters = list(_parameters(spec))
+    parameters = [] if spec is None else list(_parameters(spec))
     trial = create_trial(
         state=TrialState.COMPLETE if good else TrialState.FAIL,
         value=1 - evaluation.fitness if good else None,
@@ -117,7 +118,7 @@ def _trial(evaluation: Evaluation, latest: float) -> FrozenTrial:
         distributions={name: _distribution(table) for name, _, table in parameters},
         user_attrs={
             "evaluation": request.index,
-            "network": str(spec),
+            "network": "" if spec is None else str(spec),
             "status": evaluation.status.value,
             "generation": request.generation,
             "origin": request.origin,

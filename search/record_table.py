@@ -24,18 +24,20 @@ MEASURED = (
     "peak_memory_bytes",
     "inference_s_per_megapixel",
     "inherited",
+    "draws",
     "host",
     "worker",
     "device",
 )
-LAST_COLUMNS = ("started", "seconds", "seed", "genome", "network")
+LAST_COLUMNS = ("started", "seconds", "seed", "predictor", "genome", "network")
 
 
 def write_table(journal: Records, out: TextIO) -> int:
     """Write each evaluation as a line of CSV, in order of arrival; returns how many.
 
     `parents` are separated by blanks, `started` is in UTC (ISO 8601), `genome` hexadecimal, and `network` as it is
-    built and trained. A score that an evaluation does not have is empty, and so are times that nobody knows.
+    built and trained; both are empty for a set that was lost with the worker that drew it. A score that an evaluation
+    does not have is empty, and so are times that nobody knows.
     """
     scores, count = _scores(journal.evaluations())
     names = [*FIRST_COLUMNS, *(SCORE + name for name in scores), *MEASURED, *LAST_COLUMNS]
@@ -84,6 +86,7 @@ def _row(evaluation: Evaluation) -> dict[str, object]:
         "started": datetime.fromtimestamp(evaluation.started, UTC).isoformat(timespec="milliseconds") if timed else "",
         "seconds": round(evaluation.ended - evaluation.started, 3) if timed else "",
         "seed": request.seed,
+        "predictor": request.predictor,
         "genome": request.genome.hex(),
-        "network": str(spec_of(evaluation)),
+        "network": str(spec_of(evaluation)) if request.genome else "",
     }

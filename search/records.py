@@ -18,6 +18,8 @@ TABLES = {
     "status TEXT NOT NULL, fitness REAL NOT NULL, record TEXT NOT NULL",
     # Workers that went away with a network.
     "losses": "number INTEGER PRIMARY KEY, genome TEXT NOT NULL, reason TEXT NOT NULL",
+    # Predictors of the tuning, or why there is none; `record` is JSON.
+    "predictors": "number INTEGER PRIMARY KEY, name TEXT NOT NULL, record TEXT NOT NULL",
     # From `time` on, in seconds since the epoch, there were `workers` for the stage.
     "crew": "number INTEGER PRIMARY KEY, time REAL NOT NULL, stage TEXT NOT NULL, workers INTEGER NOT NULL",
 }
@@ -60,13 +62,17 @@ class Records:
         return 0 if highest is None else int(highest) + 1
 
     def losses(self) -> Counter[bytes]:
-        """How many workers each genome took along."""
+        """How many workers each network took along, by `Request.key`."""
         rows = self._fetch("SELECT genome, count(*) FROM losses GROUP BY genome")
         return Counter({bytes.fromhex(genome): count for genome, count in rows})
 
     def crew(self, stage: str) -> list[tuple[float, int]]:
         """Since when there were how many workers for a stage: `(time, workers)`, in order."""
         return self._fetch("SELECT time, workers FROM crew WHERE stage = ? ORDER BY number", (stage,))
+
+    def predictors(self) -> list[dict[str, Any]]:
+        """The predictors that were built, in order: see `Journal.note_predictor`."""
+        return [json.loads(record) for (record,) in self._fetch("SELECT record FROM predictors ORDER BY number")]
 
     def close(self) -> None:
         """Close the database."""

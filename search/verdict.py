@@ -51,7 +51,7 @@ def said(error: BaseException) -> str:
 def _checked(result: object, request: Request) -> Evaluation:
     if not isinstance(result, Evaluation) or not isinstance(result.status, Status):
         raise TypeError(f"it is a {type(result).__name__}, no record")
-    if result.request != request:
+    if not request.is_answered_by(result.request):
         raise ValueError("it is that of another network")
     values = {name: _plain(name, getattr(result, name), default) for name, default in DEFAULTS.items()}
     scores = {str(name): _plain(f"score {name}", value, 0.0) for name, value in result.scores.items()}
@@ -62,7 +62,7 @@ def _checked(result: object, request: Request) -> Evaluation:
         values["reason"] = f"fitness {fitness}"
     on_the_way = tuple(_plain("score on the way", value, 0.0) for value in result.on_the_way)
     kept = fitness if status is Status.OK else 0.0
-    return Evaluation(request, status, fitness=kept, scores=scores, on_the_way=on_the_way, **values)
+    return Evaluation(result.request, status, fitness=kept, scores=scores, on_the_way=on_the_way, **values)
 
 
 def _plain(name: str, value: object, default: str | float) -> Any:

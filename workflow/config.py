@@ -113,15 +113,22 @@ class SearchConfig(_Section):
 
 
 class TuningConfig(_Section):
-    """The SVM stage: sets drawn blindly, then sets that the SVM accepts."""
+    """The tuning of the best topology: sets of hyperparameters drawn at random, then sets that a predictor chooses.
+
+    `random_sets` random ones are evaluated, or those of the first `random_minutes`, then others up to `random_sets` +
+    `chosen_sets`. The predictor learns that the best `good_share` of the sets so far did well.
+    """
 
     random_sets: Annotated[int, Field(ge=0)] = 14
-    svm_sets: Annotated[int, Field(ge=0)] = 14
+    chosen_sets: Annotated[int, Field(ge=0)] = 14
+    random_minutes: Annotated[float, Field(gt=0)] | None = None
+    predictor: Literal["svm", "trees", "tpe", "random"] = "svm"
+    good_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
 
     @property
     def most_evaluations(self) -> int:
         """Sets evaluated in all."""
-        return self.random_sets + self.svm_sets
+        return self.random_sets + self.chosen_sets
 
 
 class TrainingConfig(_Section):

@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 from data_prep.errors import InputError
 from data_prep.files import remove_unfinished, whole_file
-from search.hyperparameters import STAGE as TUNING
 from search.reading import JournalReader
+from search.tuning import STAGE as TUNING
 from workflow.config import RunConfig, load_config
 from workflow.fingerprint import fingerprint
 
@@ -42,6 +42,7 @@ class RunFolder:
         self.tiles = self.path / "tiles.h5"
         self.journal = self.path / "journal.sqlite"
         self.weights = self.path / "weights"
+        self.tuning = self.path / "tuning"
         self.finalists = self.path / "finalists"
         self.detector = self.path / "detector.safetensors"
         self.parts = self.path / "parts"

@@ -5,23 +5,29 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 from apps.evaluate import EvaluationSettings
 from apps.finish import Finalist
 from apps.parsl_apps import Engine
 from apps.weights import WeightsFolder, kept_weights
+from data_prep.errors import InputError
 from networks.genome import decode
+from networks.hyperparameters import Hyperparameters
 from networks.space import Limits
 from search.budget import Budget
 from search.campaign import CampaignError, Crew, Strategy, run_campaign
 from search.evaluation import Evaluation, Evaluator, Request, Status
 from search.evolution import Evolution
 from search.halving import Halving
-from search.hyperparameters import SvmTuning
 from search.journal import Journal
+from search.payoff import payoff
 from search.screening import Screening
-from workflow.config import RunConfig, SearchConfig
+from search.tuning import Build, Plan, Tuning
+from search.tuning_folder import TuningFolder
+from workflow.config import RunConfig, SearchConfig, TuningConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
 from workflow.stopping import first_ctrl_c
@@ -48,6 +54,7 @@ class SearchStage:
             fitness=config.search.fitness,
             limit_s=limit_s,
             weights=self.weights,
+            tuning=folder.tuning,
         )
         self.evaluator: Evaluator = engine.evaluator(settings)
         self.crew = Crew(engine.workers, patience_s=limit_s * PATIENCE)
@@ -63,8 +70,8 @@ class SearchStage:
             evolution = evolution_of(config)
             self._campaign("evolution", evolution, budget_of(config.search), journal)
             best = _best(1, journal.evaluations(evolution.stage))[0]
-            tuning = SvmTuning(best.request.genome, config.tuning.random_sets, config.seed, (best.request.index,))
-            self._campaign("SVM tuning", tuning, Budget(config.tuning.most_evaluations), journal)
+            space = Hyperparameters.around_genome(best.request.genome)
+            self._tune(space, (best.request.index,), journal)
             repeat_warnings(journal, self.progress.say)
             ranked = _best(config.training.finalists, journal.evaluations())
         self.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
@@ -73,6 +80,28 @@ class SearchStage:
     def _finalist(self, request: Request) -> Finalist:
         weights = None if self.weights is None else kept_weights(self.weights, request.index)
         return Finalist(request.genome, request.seed, request.index, weights)
+
+    def _tune(self, space: Hyperparameters, parents: tuple[int, ...], journal: Journal) -> None:
+        """Tune the hyperparameters of a topology; `parents` are the evaluations whose weights sets begin with."""
+        config = self.config.tuning
+        folder = TuningFolder(self.folder.tuning)
+        folder.write_space(space)
+
+        def publish(build: Build) -> bool:
+            reason = build.reason
+            if build.predictor is not None:
+                try:
+                    folder.write_predictor(build.name, build.predictor)
+                except (OSError, InputError) as error:
+                    reason = f"it could not be written ({error})"
+            so_far = payoff(journal.evaluations(Tuning.stage), config.good_share)
+            journal.note_predictor(replace(build, reason=reason), so_far)
+            self.progress.say(told_of(build, reason))
+            return not reason
+
+        with ThreadPoolExecutor(1) as background:
+            tuning = Tuning(space, plan_of(config), self.config.seed, background, publish, parents)
+            self._campaign("tuning", tuning, Budget(config.most_evaluations), journal)
 
     def _campaign(self, name: str, strategy: Strategy, budget: Budget, journal: Journal) -> None:
         """One campaign."""
@@ -116,6 +145,21 @@ def evolution_of(config: RunConfig) -> Evolution:
         screening=Screening() if search.screening else None,
         halving=Halving() if search.halving else None,
     )
+
+
+def plan_of(tuning: TuningConfig) -> Plan:
+    """How the tuning chooses sets."""
+    seconds = math.inf if tuning.random_minutes is None else 60 * tuning.random_minutes
+    return Plan(tuning.random_sets, tuning.predictor, tuning.good_share, seconds)
+
+
+def told_of(build: Build, reason: str) -> str:
+    """A line on a predictor that was built, or why there is none."""
+    kind = build.name.split("_")[0]
+    if reason:
+        return f"tuning: no {kind} from {build.learnt_on} results, sets stay as they were: {reason}"
+    waited = f", waited for {build.waited_s:.1f} s" if build.waited_s else ""
+    return f"tuning: {kind} learnt from {build.learnt_on} results in {build.seconds:.1f} s{waited}"
 
 
 def budget_of(search: SearchConfig) -> Budget:

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from search.evaluation import Evaluation, Status
 from search.evolution import STAGE as EVOLUTION
-from search.hyperparameters import STAGE as TUNING
 from search.reading import JournalReader
+from search.tuning import STAGE as TUNING
 from workflow.config import load_config
 from workflow.run import answer
 from workflow.run_folder import RunFolder, existing_run

@@ -100,11 +100,16 @@ def request_for(genome, index=0):
     return Request(index, "evolution", 0, genome, 5)
 
 
+def evaluated(request, settings):
+    """The record of an evaluation, as the driver has it."""
+    return Evaluation.from_message(evaluate(request, settings), request)
+
+
 GENOME = encode(sample(np.random.default_rng(0)))
 
 
 def test_an_evaluation_fills_its_record(settings):
-    evaluation = Evaluation.from_plain(evaluate(request_for(GENOME, 4), settings))
+    evaluation = evaluated(request_for(GENOME, 4), settings)
     assert evaluation.status is Status.OK
     assert evaluation.request == request_for(GENOME, 4)
     assert 0 < evaluation.fitness <= 1
@@ -118,21 +123,21 @@ def test_an_evaluation_fills_its_record(settings):
 def test_without_a_node_local_copy_the_shared_file_is_read_and_the_journal_says_why(settings, tmp_path, monkeypatch):
     monkeypatch.delenv("NO_SUCH_DISK", raising=False)
     elsewhere = replace(settings, node_local="$NO_SUCH_DISK")
-    evaluation = Evaluation.from_plain(evaluate(request_for(GENOME), elsewhere))
-    failed = Evaluation.from_plain(evaluate(request_for(b"short", 1), elsewhere))
+    evaluation = evaluated(request_for(GENOME), elsewhere)
+    failed = evaluated(request_for(b"short", 1), elsewhere)
     assert (evaluation.status, failed.status) == (Status.OK, Status.CRASHED)
-    assert evaluation.scores == Evaluation.from_plain(evaluate(request_for(GENOME), settings)).scores
+    assert evaluation.scores == evaluated(request_for(GENOME), settings).scores
     with closing(Journal(tmp_path / "journal.sqlite")) as journal:
         journal.append([evaluation, failed])
         warnings = [recorded.warning for recorded in journal.evaluations()]
     assert all("$NO_SUCH_DISK is not set" in warning for warning in warnings)
-    assert Evaluation.from_plain(evaluate(request_for(GENOME), settings)).warning == ""
+    assert evaluated(request_for(GENOME), settings).warning == ""
 
 
 def test_children_begin_with_the_weights_that_their_parent_left(settings, tmp_path):
     settings = replace(settings, weights=tmp_path / "weights")
-    first = Evaluation.from_plain(evaluate(request_for(GENOME, 4), settings))
-    child = Evaluation.from_plain(evaluate(replace(request_for(GENOME, 5), parents=(3, 4)), settings))
+    first = evaluated(request_for(GENOME, 4), settings)
+    child = evaluated(replace(request_for(GENOME, 5), parents=(3, 4)), settings)
     assert (first.inherited, child.inherited) == (0.0, 1.0)
     assert sorted(path.name for path in settings.weights.iterdir()) == ["4.safetensors", "5.safetensors"]
 
@@ -146,27 +151,27 @@ def test_weights_that_cannot_be_read_are_passed_over(settings, tmp_path, damage)
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:200] if damage == "cut" else b"no weights at all")
-    child = Evaluation.from_plain(evaluate(replace(request_for(GENOME, 5), parents=(4,)), settings))
+    child = evaluated(replace(request_for(GENOME, 5), parents=(4,)), settings)
     assert (child.status, child.inherited) == (Status.OK, 0.0)
 
 
 def test_weights_that_cannot_be_kept_cost_nothing_but_a_warning(settings, tmp_path):
     (tmp_path / "weights").write_text("a file in the way")
-    done = Evaluation.from_plain(evaluate(request_for(GENOME, 4), replace(settings, weights=tmp_path / "weights")))
+    done = evaluated(request_for(GENOME, 4), replace(settings, weights=tmp_path / "weights"))
     assert (done.status, done.fitness > 0) == (Status.OK, True)
     assert "weights for children could not be kept" in done.warning
 
 
 def test_a_network_that_lags_behind_is_stopped_by_its_worker(settings):
     request = replace(request_for(GENOME, 4), thresholds=((0.4, 0.0), (0.7, 0.99)))
-    done = Evaluation.from_plain(evaluate(request, replace(settings, iterations=10)))
+    done = evaluated(request, replace(settings, iterations=10))
     assert (done.status, done.iterations, len(done.on_the_way)) == (Status.OK, 7, 2)
     assert done.fitness == done.on_the_way[1]
     assert "after 7 iterations" in done.reason
 
 
 def test_a_bad_genome_is_a_record_and_not_an_exception(settings):
-    evaluation = Evaluation.from_plain(evaluate(request_for(b"short"), settings))
+    evaluation = evaluated(request_for(b"short"), settings)
     assert evaluation.status is Status.CRASHED
     assert "bytes" in evaluation.reason
     assert evaluation.fitness == 0
@@ -185,13 +190,13 @@ def test_failures_have_their_status(settings, monkeypatch, error, status):
         raise error
 
     monkeypatch.setattr("networks.train.train", fail)
-    assert Evaluation.from_plain(evaluate(request_for(GENOME), settings)).status is status
+    assert evaluated(request_for(GENOME), settings).status is status
 
 
 def test_a_hanging_evaluation_is_given_up(settings, monkeypatch):
     monkeypatch.setattr("networks.train.train", lambda *_: time.sleep(30))
     hurried = EvaluationSettings(**{**vars(settings), "limit_s": 0.3})
-    evaluation = Evaluation.from_plain(evaluate(request_for(GENOME), hurried))
+    evaluation = evaluated(request_for(GENOME), hurried)
     assert evaluation.status is Status.TIMED_OUT
 
 

@@ -12,7 +12,7 @@ from search.evaluation import Evaluation, Request, Status
 from search.journal import Journal
 
 SETTINGS = (
-    'movie = "/far/away.tif"\n[search]\npopulation = 5\ngenerations = 4\n[tuning]\nrandom_sets = 3\nsvm_sets = 3\n'
+    'movie = "/far/away.tif"\n[search]\npopulation = 5\ngenerations = 4\n[tuning]\nrandom_sets = 3\nchosen_sets = 3\n'
 )
 
 

@@ -21,7 +21,7 @@ generations = 2
 iterations = 12
 [tuning]
 random_sets = 2
-svm_sets = 2
+chosen_sets = 2
 [training]
 iterations = 60
 [site]

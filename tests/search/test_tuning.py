@@ -7,7 +7,7 @@ from networks.genes import GENES, SIZES, kind_of, numeric_genes, unpack
 from networks.genome import encode
 from networks.space import SLOTS, sample
 from search.evaluation import Evaluation, Request, Status
-from search.hyperparameters import SvmTuning
+from search.tuning import SvmTuning
 
 START = encode(sample(np.random.default_rng(8)))
 

@@ -1,0 +1,85 @@
+"""A support vector machine that accepts or rejects sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.predictors.predictor import Arrays, Chooser, did_well
+
+FOLDS = 4
+COSTS = (0.3, 1.0, 10.0, 100.0)  # C
+WIDTHS = (0.03, 0.1, 0.3, 1.0, 3.0)  # gamma times the number of features, over which distances add up
+
+
+@dataclass(frozen=True)
+class Svm(Chooser):
+    """An SVM with a radial kernel, which was taught what did well; the first set that it accepts is proposed.
+
+    Source: Patton et al., "167-PFlops deep learning for electron microscopy", SC18. Features are scaled to mean 0 and
+    variance 1; C and gamma are those of the best average precision in cross-validation. Scikit-learn learns,
+    but is not needed to decide.
+    """
+
+    name: ClassVar[str] = "svm"
+    looks: ClassVar[int] = 2000
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    intercept: float
+    gamma: float
+
+    @classmethod
+    def learn_features(
+        cls, features: NDArray[np.float64], fitness: NDArray[np.float64], good_share: float, seed: int
+    ) -> Self:
+        """Learn from features (n, feature), of any scale, and fitness (n,). Raises NothingLearntError."""
+        from sklearn.model_selection import GridSearchCV, StratifiedKFold
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        good = did_well(fitness, good_share, FOLDS)
+        gammas = [width / features.shape[1] for width in WIDTHS]
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), SVC(kernel="rbf")),
+            {"svc__C": COSTS, "svc__gamma": gammas},
+            cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed),
+            scoring="average_precision",
+        )
+        scaler, machine = (part for _, part in search.fit(features, good).best_estimator_.steps)
+        return cls(
+            scaler.mean_,
+            scaler.scale_,
+            machine.support_vectors_,
+            machine.dual_coef_[0],
+            float(machine.intercept_[0]),
+            float(machine.gamma),
+        )
+
+    def margin(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The decision function (n,) for features (n, feature): above 0 is accepted."""
+        scaled = (features - self.mean) / self.scale
+        distances = (scaled**2).sum(1)[:, None] + (self.vectors**2).sum(1)[None, :] - 2 * scaled @ self.vectors.T
+        return np.asarray(np.exp(-self.gamma * distances) @ self.weights + self.intercept)
+
+    def choose(self, features: NDArray[np.float64]) -> tuple[int, int]:
+        """The first candidate (n, feature) that is accepted, else the nearest to that; and how many were looked at."""
+        margin = self.margin(features)
+        accepted = np.flatnonzero(margin > 0)
+        return (int(accepted[0]), int(accepted[0]) + 1) if len(accepted) else (int(margin.argmax()), len(margin))
+
+    def arrays(self) -> Arrays:
+        """All that it knows."""
+        return {name: np.asarray(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Back from its arrays."""
+        numbers = {name: float(arrays[name]) for name in ("intercept", "gamma")}
+        return cls(arrays["mean"], arrays["scale"], arrays["vectors"], arrays["weights"], **numbers)

@@ -1,0 +1,69 @@
+"""What the driver tells workers of a tuning, in a folder that all see: the space of sets, and predictors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.files import whole_file
+from networks.hyperparameters import Hyperparameters
+from search.evaluation import Request
+from search.predictors import PREDICTORS, RANDOM
+from search.predictors.predictor import Predictor, Proposal
+
+DRAWING = 2  # the stream of random numbers, of those of a network's seed, that its set is drawn from
+
+
+class TuningFolder:
+    """The driver writes, workers read. Predictors are NumPy archives without pickled objects."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write_space(self, space: Hyperparameters) -> None:
+        """Write what may vary. Raises InputError if the disk is full, OSError for other troubles."""
+        with whole_file(self.path / "space.json") as temporary:
+            temporary.write_text(json.dumps(space.to_plain()), encoding="utf-8")
+
+    def write_predictor(self, name: str, predictor: Predictor) -> None:
+        """Write a predictor. Raises InputError if the disk is full, OSError for other troubles."""
+        with whole_file(self.path / f"{name}.npz") as temporary:
+            arrays: dict[str, NDArray[Any]] = dict(predictor.arrays())
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+
+    def draw(self, request: Request) -> tuple[Request, int, str]:
+        """Draw the set of a request that has none.
+
+        Returns the request with it, how many sets were looked at, and a warning if the predictor could not be had, so
+        that the set is a random one. The same request draws the same set.
+        """
+        space = _space(self.path)
+        rng = np.random.default_rng([request.seed, DRAWING])
+        origin, warning = RANDOM, ""
+        proposal = Proposal(space.draw(1, rng)[0])
+        if request.predictor:
+            kind = request.predictor.split("_")[0]
+            try:
+                proposal = _predictor(self.path / f"{request.predictor}.npz", kind).propose(space, rng)
+                origin = kind
+            except Exception as error:
+                warning = f"sets are drawn at random, as the predictor is of no use ({type(error).__name__}: {error})"
+        return replace(request, genome=space.genome(proposal.chosen), origin=origin), proposal.draws, warning
+
+
+@lru_cache(maxsize=1)
+def _space(folder: Path) -> Hyperparameters:
+    return Hyperparameters.from_plain(json.loads((folder / "space.json").read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1)
+def _predictor(path: Path, kind: str) -> Predictor:
+    """A predictor; a worker's later sets find it there."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return PREDICTORS[kind].from_arrays(dict(arrays))
