@@ -19,10 +19,12 @@ from data_prep.labels import LabelledFrame, load_labels
 from data_prep.objects import Objects
 from data_prep.tiles import load_tiles
 from networks.detector import load_detector
-from networks.genome import encode
+from networks.genome import LENGTH, encode
+from networks.hyperparameters import Hyperparameters
 from networks.space import sample
 from search.evaluation import Evaluation, Request, Status
 from search.journal import Journal
+from search.tuning_folder import TuningFolder
 
 
 @pytest.fixture(scope="module")
@@ -208,11 +210,39 @@ def test_the_limit_leaves_no_alarm_behind():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_the_record_is_small(settings):
-    import json
+@pytest.fixture
+def tuned(settings, tmp_path):
+    """Settings with a space of sets around a network."""
+    folder = tmp_path / "tuning"
+    TuningFolder(folder).write_space(Hyperparameters.around_genome(GENOME))
+    return replace(settings, tuning=folder)
 
-    plain = evaluate(request_for(GENOME), settings)
-    assert len(json.dumps(plain)) < 1200
+
+def test_a_set_is_drawn_by_its_worker_and_comes_back_with_its_score_in_less_than_400_bytes(tuned):
+    from parsl.serialize import serialize
+
+    asked = Request(123_456, "tuning", 1, b"", 2**32 - 1, (1234,))
+    outcome = run_task("apps.evaluate", "evaluate", asked, tuned)
+    record = Evaluation.from_message(outcome["value"], asked)
+    assert (record.status, record.request.origin, record.draws) == (Status.OK, "random", 1)
+    assert record.request == replace(asked, genome=record.request.genome, origin="random")
+    assert len(record.request.genome) == LENGTH
+    assert len(serialize(outcome)) < 400
+
+
+def test_the_same_request_draws_the_same_set(tuned):
+    asked = Request(7, "tuning", 1, b"", 99)
+    first, again = evaluated(asked, tuned), evaluated(asked, tuned)
+    assert (first.request, first.scores) == (again.request, again.scores)
+    assert evaluated(replace(asked, seed=98), tuned).request.genome != first.request.genome
+
+
+def test_a_set_is_random_and_says_so_where_its_predictor_cannot_be_read(tuned):
+    (tuned.tuning / "svm_000009.npz").write_bytes(b"no archive")
+    for name in ("svm_000009", "svm_000010"):
+        record = evaluated(Request(7, "tuning", 1, b"", 99, predictor=name), tuned)
+        assert (record.status, record.request.origin) == (Status.OK, "random")
+        assert "drawn at random" in record.warning
 
 
 def test_a_task_never_raises():

@@ -1,74 +1,257 @@
-"""The SVM finds the good corner of a space, and steps aside where there is nothing to learn."""
+"""Random sets first, then what a predictor proposes, built in the background, the same after a resume."""
+
+import math
+from concurrent.futures import Executor, Future
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from networks.genes import GENES, SIZES, kind_of, numeric_genes, unpack
+from networks.genes import GENES, kind_of, numeric_genes, unpack
 from networks.genome import encode
+from networks.hyperparameters import Hyperparameters, hyperparameter
 from networks.space import SLOTS, sample
-from search.evaluation import Evaluation, Request, Status
-from search.tuning import SvmTuning
+from search.budget import Budget
+from search.campaign import CampaignError, Crew, run_campaign
+from search.evaluation import Evaluation, Status
+from search.journal import Journal
+from search.predictors import PREDICTORS
+from search.simulated_cluster import Shift, SimulatedCluster, log_normal
+from search.tuning import Plan, Tuning
+from search.tuning_folder import TuningFolder
 
 START = encode(sample(np.random.default_rng(8)))
 
 
-def tell_all(tuning, count, fitness_of, first=0):
-    origins = []
-    for index in range(first, first + count):
-        request = tuning.ask(index)
-        origins.append(request.origin)
-        tuning.tell(Evaluation(request, Status.OK, fitness=fitness_of(request.genome)))
-    return origins
+def free(genome):
+    """All that may vary, drawn with no regard for the genome's own values."""
+    return replace(Hyperparameters.around_genome(genome), around=False)
 
 
-def half_is_good(genome):
-    """Sets are good where two of the training genes are high: an eighth or so of the space."""
-    genes = unpack(genome) / (SIZES - 1)
-    return min(genes[0], genes[1])
+SPACE = free(START)
 
 
-def test_accepted_sets_are_good_more_often_than_random_ones():
-    shares = {"random": [], "svm": []}
+class AtOnce(Executor):
+    """Does what it is given before it returns."""
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+class Held(Executor):
+    """Keeps what it is given until it is told to do it."""
+
+    def __init__(self):
+        self.kept = []
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        self.kept.append(lambda: future.set_result(function(*arguments)))
+        return future
+
+
+class Site:
+    """A tuning, and the folder by which its predictors reach workers."""
+
+    def __init__(self, path, plan, seed=0, background=None, space=SPACE):
+        self.folder = TuningFolder(path)
+        self.folder.write_space(space)
+        self.builds = []
+        self.tuning = Tuning(space, plan, seed, background or AtOnce(), self.publish)
+
+    def publish(self, build):
+        self.builds.append(build)
+        if build.predictor is not None:
+            self.folder.write_predictor(build.name, build.predictor)
+        return build.predictor is not None
+
+    def evaluate(self, index, fitness_of):
+        """Ask, draw as a worker does, and tell."""
+        request, draws, warning = self.folder.draw(self.tuning.ask(index))
+        assert warning == ""
+        done = Evaluation(
+            request,
+            Status.OK,
+            fitness=fitness_of(request.genome),
+            draws=draws,
+            started=float(index),
+            ended=index + 1.0,
+        )
+        self.tuning.tell(done)
+        return done
+
+
+def corner(genome):
+    """Good where learning rate and weight decay are both high: one set in four is above a half."""
+    genes = unpack(genome)
+    return min(genes[0] / 31, genes[1] / 15)
+
+
+def run(site, count, first=0, fitness_of=corner):
+    return [site.evaluate(index, fitness_of) for index in range(first, first + count)]
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_chosen_sets_are_good_at_least_twice_as_often_as_random_ones(tmp_path, name):
+    shares = {"random": [], name: []}
     for seed in range(3):
-        tuning = SvmTuning(START, 60, seed)
-        for index in range(90):
-            request = tuning.ask(index)
-            value = half_is_good(request.genome)
-            shares[request.origin].append(value > 0.5)
-            tuning.tell(Evaluation(request, Status.OK, fitness=value))
-    assert len(shares["svm"]) == 90
-    assert np.mean(shares["svm"]) > 1.5 * np.mean(shares["random"])
+        for done in run(Site(tmp_path / str(seed), Plan(60, name), seed), 120):
+            shares[done.request.origin].append(done.fitness > 0.5)
+    assert [len(kind) for kind in shares.values()] == [180, 180]
+    assert np.mean(shares[name]) > 2 * np.mean(shares["random"])
 
 
-def test_only_numbers_vary():
-    tuning = SvmTuning(START, 10, seed=1)
+def test_random_draws_only_random_sets(tmp_path):
+    site = Site(tmp_path, Plan(5, "random"))
+    assert {done.request.origin for done in run(site, 40)} == {"random"}
+    assert site.builds == []
+
+
+def test_only_numbers_vary(tmp_path):
     start = unpack(START)
-    fixed = np.setdiff1d(np.arange(GENES), numeric_genes(start))
-    for index in range(10):
-        genes = unpack(tuning.ask(index).genome)
+    fixed = np.setdiff1d(np.arange(GENES), list(numeric_genes(start)))
+    for done in run(Site(tmp_path, Plan(8, "trees")), 16):
+        genes = unpack(done.request.genome)
         assert all(genes[i] == start[i] for i in fixed)
         assert [kind_of(genes, s) for s in range(SLOTS)] == [kind_of(start, s) for s in range(SLOTS)]
         assert (genes != start).any()
 
 
-@pytest.mark.parametrize("random_sets", [0, 1, 4])
-def test_too_little_to_learn_from_falls_back_to_random(random_sets):
-    assert tell_all(SvmTuning(START, random_sets, 0), random_sets + 2, half_is_good)[-2:] == ["random", "random"]
+@pytest.mark.parametrize(
+    ("fitness_of", "reason"),
+    [
+        (lambda _: 0.0, "all 20 results are the same"),
+        (lambda genome: float(genome[0] > 250), "of 20 results"),
+    ],
+)
+def test_where_nothing_can_be_learnt_sets_stay_random_and_it_is_said(tmp_path, fitness_of, reason):
+    site = Site(tmp_path, Plan(20, "svm"))
+    assert {done.request.origin for done in run(site, 22, fitness_of=fitness_of)} == {"random"}
+    assert reason in site.builds[0].reason
 
 
-def test_equal_scores_fall_back_to_random():
-    assert set(tell_all(SvmTuning(START, 20, 0), 25, lambda _: 0.0)) == {"random"}
+def test_too_few_results_leave_sets_random_until_there_are_enough(tmp_path):
+    site = Site(tmp_path, Plan(0, "svm"))
+    origins = [done.request.origin for done in run(site, 40)]
+    assert origins[0] == "random"
+    assert "too few" in site.builds[0].reason
+    assert origins[-1] == "svm"
 
 
-def test_after_a_resume_the_second_phase_goes_on():
-    tuning = SvmTuning(START, 20, 4)
-    requests = []
-    for index in range(24):
-        request = tuning.ask(index)
-        requests.append(Evaluation(request, Status.OK, fitness=half_is_good(request.genome)))
-        tuning.tell(requests[-1])
-    resumed = SvmTuning(START, 20, 4)
-    for evaluation in requests:
-        resumed.tell(evaluation)
-    assert resumed.ask(24) == tuning.ask(24)
-    assert isinstance(resumed.ask(25), Request)
+def test_a_fit_that_fails_leaves_sets_random_and_it_is_said(tmp_path, monkeypatch):
+    def fail(*_arguments, **_more):
+        raise MemoryError("no room")
+
+    site = Site(tmp_path, Plan(20, "svm"))
+    monkeypatch.setattr("sklearn.svm.SVC.fit", fail)
+    assert {done.request.origin for done in run(site, 25)} == {"random"}
+    assert all(build.predictor is None and "the fit failed" in build.reason for build in site.builds)
+
+
+def test_the_first_predictor_is_waited_for_and_no_other(tmp_path):
+    held = Held()
+    site = Site(tmp_path, Plan(20, "trees"), background=held)
+    for index in range(20):
+        site.evaluate(index, corner)
+    finish = held.kept.pop
+    held.submit = lambda function, *arguments: AtOnce().submit(function, *arguments)  # the first is done at once …
+    assert site.evaluate(20, corner).request.predictor == "trees_000020"
+    del held.submit  # … and the next kept back: sets go on with the one that there is
+    assert {site.evaluate(index, corner).request.predictor for index in range(21, 30)} == {"trees_000020"}
+    assert len(held.kept) == 1
+    finish()()
+    assert site.evaluate(30, corner).request.predictor == "trees_000022"
+    assert [build.waited_s > 0 for build in site.builds] == [True, False]
+
+
+def test_random_sets_end_by_the_time_that_workers_worked(tmp_path):
+    site = Site(tmp_path, Plan(10_000, "trees", random_s=25.0))
+    origins = [done.request.origin for done in run(site, 30)]  # a second each
+    assert origins == ["random"] * 25 + ["trees"] * 5
+
+
+def test_a_pause_of_the_run_is_no_time_that_workers_worked(tmp_path):
+    site = Site(tmp_path, Plan(10_000, "trees", random_s=25.0))
+    done = run(site, 20)
+    resumed = Site(tmp_path, Plan(10_000, "trees", random_s=25.0))
+    for one in done:
+        resumed.tuning.tell(one)
+    assert [one.request.origin for one in run(resumed, 10, first=10_000)] == ["random"] * 5 + ["trees"] * 5
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("stop", [7, 20, 33])
+def test_after_a_resume_in_either_phase_the_predictor_is_the_same_to_the_bit(tmp_path, name, stop):
+    whole = Site(tmp_path / "whole", Plan(20, name), 4)
+    done = run(whole, 40)
+    resumed = Site(tmp_path / "resumed", Plan(20, name), 4)
+    for one in done[:stop]:
+        resumed.tuning.tell(one)
+    assert run(resumed, 40 - stop, first=stop) == done[stop:]
+    before = {build.name: build.predictor.arrays() for build in whole.builds}
+    for build in resumed.builds:
+        for key, array in build.predictor.arrays().items():
+            np.testing.assert_array_equal(array, before[build.name][key])
+
+
+def test_what_was_lost_with_its_worker_counts_and_teaches_nothing(tmp_path):
+    site = Site(tmp_path, Plan(20, "trees"))
+    for index in range(10):
+        site.tuning.tell(Evaluation(site.tuning.ask(index), Status.LOST, "gone"))
+    run(site, 12, first=10)
+    assert site.builds[0].learnt_on == 20
+    assert site.builds[0].predictor is not None  # of the ten of which a worker told
+
+
+# Small, so that a campaign is quick; equal sets come up, too.
+GENES_OF = numeric_genes(unpack(START))
+SMALL = Hyperparameters(START, tuple(hyperparameter(gene.name, [n], gene) for n, gene in list(GENES_OF.items())[:4]))
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    workers=st.integers(1, 9),
+    random_sets=st.integers(0, 30),
+    total=st.integers(1, 45),
+    failing=st.floats(0, 0.9),
+    mean_life_s=st.sampled_from([30.0, 300.0, math.inf]),
+    name=st.sampled_from(["svm", "trees", "random"]),
+)
+def test_whatever_order_results_come_in_and_whatever_fails_the_asked_number_is_evaluated(
+    tmp_path_factory, seed, workers, random_sets, total, failing, mean_life_s, name
+):
+    chance = np.random.default_rng(seed)
+    site = Site(tmp_path_factory.mktemp("site"), Plan(random_sets, name), seed % 1000, space=SMALL)
+    fates = [lambda: corner(genome_now), lambda: math.nan, lambda: 0.0]
+    genome_now = b""
+
+    def fitness(request):
+        nonlocal genome_now
+        genome_now = request.genome
+        return fates[int(chance.integers(1, 3)) if chance.random() < failing else 0]()
+
+    cluster = SimulatedCluster(
+        [Shift()] * workers, log_normal(10.0, 1.0), fitness=fitness, mean_life_s=mean_life_s, seed=seed
+    )
+
+    def evaluator(request):
+        if chance.random() < failing / 3:
+            raise ValueError("the evaluator will not have it")
+        return cluster(site.folder.draw(request)[0])
+
+    arrived = []
+    with closing(Journal(site.folder.path / "journal.sqlite")) as journal:
+        try:
+            crew = Crew(cluster.crew.workers)
+            run_campaign(site.tuning, evaluator, journal, Budget(total), crew, arrived.append, clock=cluster.clock)
+        except CampaignError:  # says itself that nearly everything failed
+            assert sum(one.status is not Status.OK for one in arrived) >= 20
+        else:
+            assert journal.count() == len({one.request.index for one in arrived}) == total
+        assert journal.count() == len(arrived)
