@@ -149,8 +149,9 @@ _SLOT_MEANINGS = np.array([_meanings_of_slot(kind) for kind in _KINDS])
 _IS_CONVOLUTION, _IS_EMPTY = _KINDS == "convolution", _KINDS == "empty"
 _IS_UPSAMPLE = _KINDS == "upsample"
 _STRIDE = LAYER_GENES.index("stride")
-_EMPTY = _SLOT_MEANINGS[_IS_EMPTY][0, :, 0]  # what an empty slot says, whatever is in it
-_FLAT_KINDS = np.where(_SLOT_MEANINGS[0, 0] == space.KINDS.index("upsample"), _EMPTY[0], _SLOT_MEANINGS[0, 0])
+_EMPTY = np.array([space.KINDS.index("empty"), *[0] * (SLOT - 1)])  # what an empty slot says, whatever is in it
+_FLAT_KIND_MEANINGS = _meanings(space.KINDS, LAYER[0][2])
+_FLAT_KIND_MEANINGS[np.flatnonzero(_IS_UPSAMPLE)] = _EMPTY[0]
 
 
 def _flat(slots: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -168,7 +169,7 @@ def meanings(genes: NDArray[np.integer]) -> NDArray[np.int64]:
     kinds, flat = slots[:, 0], _flat(slots)
     says = _SLOT_MEANINGS[kinds]
     says[flat & _IS_UPSAMPLE[kinds], 1:] = 0
-    says[flat, 0] = _FLAT_KINDS
+    says[flat, 0] = _FLAT_KIND_MEANINGS
     if not _IS_CONVOLUTION[kinds].any():
         says[0, 1:] = np.arange(_MOST_VALUES)
     return np.concatenate([_HEADER_MEANINGS, says.reshape(-1, _MOST_VALUES)])
