@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 
-from networks.space import Convolution, NetworkSpec, Pool, channels_after
+from networks.space import Convolution, FullyConnected, NetworkSpec, walk
 
 HEAD = -1  # place of the last layer, which gives the classes
 Shape = tuple[int, int, int, int, str]
@@ -33,14 +33,13 @@ def shared(own: NetworkSpec, other: NetworkSpec) -> float:
 def _shapes(spec: NetworkSpec) -> list[tuple[int, Shape]]:
     """Place and shape of each layer that has weights: channels in and out, window, normalisation."""
     shapes: list[tuple[int, Shape]] = []
-    channels = 1
-    for place, layer in enumerate(spec.layers):
-        entering, channels = channels, channels_after(layer, channels)
+    steps = walk(spec.layers)
+    for place, (layer, entering, leaving, *_) in enumerate(steps):
         if isinstance(layer, Convolution):
-            shapes.append((place, (entering, channels, layer.kernel_height, layer.kernel_width, layer.normalisation)))
-        elif not isinstance(layer, Pool):
-            shapes.append((place, (entering, channels, 1, 1, "fully connected")))
-    return [*shapes, (HEAD, (channels, spec.stride**2, 1, 1, "head"))]
+            shapes.append((place, (entering, leaving, layer.kernel_height, layer.kernel_width, layer.normalisation)))
+        elif isinstance(layer, FullyConnected):
+            shapes.append((place, (entering, leaving, 1, 1, "fully connected")))
+    return [*shapes, (HEAD, (steps[-1].leaving, spec.stride**2, 1, 1, "head"))]
 
 
 def _size(shape: Shape) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, channels_after
+from networks.space import Convolution, FullyConnected, NetworkSpec, Step, Upsample, walk
 
 ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -60,14 +60,11 @@ class PixelNetwork(nn.Module):
 
     def __init__(self, spec: NetworkSpec, classes: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        channels = 1
-        for layer in spec.layers:
-            layers.append(_module(channels, layer))
-            channels = channels_after(layer, channels)
-        self.stride = spec.stride
-        self.layers = nn.Sequential(*layers)
-        self.head = nn.Conv2d(channels, classes * self.stride**2, 1)
+        steps = walk(spec.layers)
+        self.stride, self.deepest_stride = spec.stride, spec.deepest_stride
+        self.layers = nn.Sequential(*map(_module, steps))
+        self.joins = [step.joins for step in steps]
+        self.head = nn.Conv2d(steps[-1].leaving, classes * self.stride**2, 1)
         self.shuffle = nn.PixelShuffle(self.stride) if self.stride > 1 else nn.Identity()
         with torch.no_grad():
             belief = torch.full((classes,), math.log(PRIOR / max(1, classes - 1)))
@@ -77,11 +74,23 @@ class PixelNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, 1, y, x) to logits (batch, class, y, x)."""
         height, width = x.shape[-2:]
-        over = (-width % self.stride, -height % self.stride)
+        # All sizes on the way are then whole numbers, so that what is joined has one size.
+        over = (-width % self.deepest_stride, -height % self.deepest_stride)
         if any(over):
             x = functional.pad(x, (0, over[0], 0, over[1]), mode="replicate")
-        logits: Tensor = self.shuffle(self.head(self.layers(x)))
+        logits: Tensor = self.shuffle(self.head(self._features(x)))
         return logits[..., :height, :width]
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Images (batch, 1, y, x) to what leaves the last layer (batch, channel, y / stride, x / stride)."""
+        entered: dict[int, Tensor] = {}  # a layer, by number, that is joined further on
+        for number, (layer, joined) in enumerate(zip(self.layers, self.joins, strict=True)):
+            if number in self.joins:
+                entered[number] = x
+            x = layer(x)
+            if joined is not None:
+                x = torch.cat((x, entered.pop(joined)), 1)
+        return x
 
 
 class TileNetwork(PixelNetwork):
@@ -92,11 +101,14 @@ class TileNetwork(PixelNetwork):
         return super().forward(x).mean((-2, -1))
 
 
-def _module(channels: int, layer: Layer) -> nn.Module:
+def _module(step: Step) -> nn.Module:
+    layer = step.layer
     if isinstance(layer, Convolution):
-        return Block(channels, layer)
+        return Block(step.entering, layer)
+    if isinstance(layer, Upsample):
+        return nn.Upsample(scale_factor=step.before // step.after)
     if isinstance(layer, FullyConnected):
-        parts: list[nn.Module] = [nn.Conv2d(channels, layer.neurons, 1), ACTIVATION_MODULES[layer.activation]()]
+        parts: list[nn.Module] = [nn.Conv2d(step.entering, layer.neurons, 1), ACTIVATION_MODULES[layer.activation]()]
         return nn.Sequential(*parts, nn.Dropout2d(layer.dropout)) if layer.dropout else nn.Sequential(*parts)
     padding = layer.side // 2 if layer.side % 2 else 0
     if layer.operation == "max":

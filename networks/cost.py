@@ -21,10 +21,10 @@ def training_flops(model: PixelNetwork, batch_size: int, tile_px: int) -> int:
     """FLOPs of one training iteration, forward and backward, by PyTorch's own counter.
 
     Convolutions are all that is counted; multiply and add are two operations. Counted on one small image, as they
-    grow with the number of pixels; tiles are filled up to a multiple of the stride.
+    grow with the number of pixels; tiles are filled up to a multiple of the deepest stride.
     """
     counted = _counted(copy.deepcopy(model), 1, SMALL_PX, iterations=1)
-    side = -(-tile_px // model.stride) * model.stride
+    side = -(-tile_px // model.deepest_stride) * model.deepest_stride
     return counted * batch_size * side**2 // SMALL_PX**2
 
 

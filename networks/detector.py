@@ -14,10 +14,15 @@ from torch import Tensor
 from data_prep.errors import InputError
 from data_prep.files import whole_file
 from networks.build import PixelNetwork, build, channels_last
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool, Training
+from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool, Training, Upsample
 
 FORMAT = "evostem detector 1"
-LAYERS: dict[str, type[Layer]] = {"convolution": Convolution, "pool": Pool, "fully_connected": FullyConnected}
+LAYERS: dict[str, type[Layer]] = {
+    "convolution": Convolution,
+    "pool": Pool,
+    "fully_connected": FullyConnected,
+    "upsample": Upsample,
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
 
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec, Pool
+from networks.space import Convolution, Layer, NetworkSpec, Pool, Upsample
 
 GAP = 0.6  # cost of a layer that is there on one side only; of a pair, the share of its values that differ
 OTHER_KIND = 2.0  # cost of a pair of layers of different kinds: never cheaper than two gaps
@@ -100,5 +100,6 @@ def _short(layer: Layer) -> str:
         return f"conv {layer.kernels}@{layer.kernel_height}x{layer.kernel_width}"
     if isinstance(layer, Pool):
         return f"{layer.operation} pool {layer.side}x{layer.side}"
-    assert isinstance(layer, FullyConnected)  # noqa: S101 (there are three kinds)
+    if isinstance(layer, Upsample):
+        return "upsampling with join" if layer.join else "upsampling"
     return f"full {layer.neurons}"

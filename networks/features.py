@@ -9,7 +9,7 @@ import numpy as np
 from networks import space
 from networks.reach import reach
 from networks.repair import operations, weights
-from networks.space import Convolution, FullyConnected, NetworkSpec, Pool
+from networks.space import Convolution, FullyConnected, NetworkSpec, Pool, Upsample
 
 # Features without an order: their number is the place in the table.
 CHOICES = {
@@ -27,7 +27,8 @@ def features(spec: NetworkSpec) -> dict[str, float]:
     """
     training, layers = spec.training, spec.layers
     convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
-    active = [layer.activation for layer in layers if not isinstance(layer, Pool)]
+    active = [layer.activation for layer in layers if isinstance(layer, (Convolution, FullyConnected))]
+    ups = [layer for layer in layers if isinstance(layer, Upsample)]
     widths = [layer.kernels for layer in convolutions]
     areas = [layer.kernel_height * layer.kernel_width for layer in convolutions]
     return {
@@ -43,6 +44,8 @@ def features(spec: NetworkSpec) -> dict[str, float]:
         "number of convolutions": len(convolutions),
         "number of pools": sum(isinstance(layer, Pool) for layer in layers),
         "number of fully connected layers": sum(isinstance(layer, FullyConnected) for layer in layers),
+        "number of upsamplings": len(ups),
+        "number of joins": sum(layer.join for layer in ups),
         "total stride": spec.stride,
         "reach in px": reach(spec),
         "multiply-adds per pixel": float(np.log10(sum(operations(layers)))),

@@ -51,13 +51,13 @@ FULLY_CONNECTED_FIELDS = {
     "activation": ("activation", space.ACTIVATIONS),
     "dropout": ("dropout", space.DROPOUTS),
 }
-
-# Of each kind of layer, what its genes say: the fields that they are in, and the tables.
+# What each kind of layer reads: its own name of it, the field, the table.
 FIELDS: dict[str, dict[str, tuple[str, tuple[Any, ...]]]] = {
     "convolution": {name: (name, table) for name, table, _ in CONVOLUTION},
     "max_pool": POOL_FIELDS,
     "average_pool": POOL_FIELDS,
     "fully_connected": FULLY_CONNECTED_FIELDS,
+    "upsample": {"join": ("skip", space.SKIPS)},
     "empty": {},
 }
 
@@ -121,6 +121,14 @@ def value_of(table: tuple[Any, ...], entry: Any, bits: int) -> int:
     return (lowest + highest) // 2
 
 
+def kind_of_layer(layer: space.Layer) -> str:
+    """Kind of a layer, a key of `FIELDS`."""
+    if isinstance(layer, space.Pool):
+        return f"{layer.operation}_pool"
+    kinds = {space.Convolution: "convolution", space.FullyConnected: "fully_connected", space.Upsample: "upsample"}
+    return kinds[type(layer)]
+
+
 def kind_of(genes: NDArray[np.integer], slot: int) -> str:
     """Kind of layer in a slot, `empty` included."""
     return str(pick(space.KINDS, int(genes[slot_start(slot)]), LAYER[0][2]))
@@ -149,15 +157,32 @@ _KINDS = np.array([pick(space.KINDS, value, LAYER[0][2]) for value in range(2 **
 _SLOT_MEANINGS = np.array([_meanings_of_slot(kind) for kind in _KINDS])
 # Where no slot is a convolution, `decode` makes one of the first slot's genes: all of them are read.
 _IS_CONVOLUTION, _IS_EMPTY = _KINDS == "convolution", _KINDS == "empty"
+_IS_UPSAMPLE = _KINDS == "upsample"
+_STRIDE = LAYER_GENES.index("stride")
+_EMPTY = np.array([space.KINDS.index("empty"), *[0] * (SLOT - 1)])  # what an empty slot says, whatever is in it
+_FLAT_KIND_MEANINGS = _meanings(space.KINDS, LAYER[0][2])
+_FLAT_KIND_MEANINGS[np.flatnonzero(_IS_UPSAMPLE)] = _EMPTY[0]
+
+
+def _flat(slots: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which of the slots (slot, gene) have no stride up to them: a way up there counts as an empty slot.
+
+    `repair` drops it. Not so without a convolution, as the one that is made may have a stride.
+    """
+    strides = _SLOT_MEANINGS[slots[:, 0], _STRIDE, slots[:, _STRIDE]]  # 0 says 1, or that the kind has none
+    return np.asarray((strides.cumsum() == 0) & _IS_CONVOLUTION[slots[:, 0]].any())
 
 
 def meanings(genes: NDArray[np.integer]) -> NDArray[np.int64]:
     """What the values of genes (n,) say, (n, value): equal numbers pick the same. Rows that are not read are all 0."""
-    kinds = genes[HEADER::SLOT]
-    slots = _SLOT_MEANINGS[kinds]
+    slots = genes[HEADER:].reshape(space.SLOTS, SLOT)
+    kinds, flat = slots[:, 0], _flat(slots)
+    says = _SLOT_MEANINGS[kinds]
+    says[flat & _IS_UPSAMPLE[kinds], 1:] = 0
+    says[flat, 0] = _FLAT_KIND_MEANINGS
     if not _IS_CONVOLUTION[kinds].any():
-        slots[0, 1:] = np.arange(_MOST_VALUES)
-    return np.concatenate([_HEADER_MEANINGS, slots.reshape(-1, _MOST_VALUES)])
+        says[0, 1:] = np.arange(_MOST_VALUES)
+    return np.concatenate([_HEADER_MEANINGS, says.reshape(-1, _MOST_VALUES)])
 
 
 def expressed(genes: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -165,7 +190,11 @@ def expressed(genes: NDArray[np.integer]) -> NDArray[np.int64]:
     slots = genes[HEADER:].reshape(space.SLOTS, SLOT)
     layers = _SLOT_MEANINGS[slots[:, :1], _SLOT_GENES, slots]
     if _IS_CONVOLUTION[slots[:, 0]].any():
-        layers = layers[_IS_EMPTY[slots[:, 0]].argsort(kind="stable")]  # empty slots may be anywhere
+        silent = _IS_UPSAMPLE[slots[:, 0]]
+        if silent.any():
+            silent &= _flat(slots)
+            layers[silent] = _EMPTY
+        layers = layers[(_IS_EMPTY[slots[:, 0]] | silent).argsort(kind="stable")]  # empty slots may be anywhere
     else:
         layers[0, 1:] = slots[0, 1:]
     return np.concatenate([_HEADER_MEANINGS[_HEADER_GENES, genes[:HEADER]], layers.ravel()])

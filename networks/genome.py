@@ -11,7 +11,7 @@ from networks import genes as layout
 from networks import space
 from networks.genes import LENGTH, pack, unpack
 from networks.repair import repair
-from networks.space import Convolution, FullyConnected, Layer, Limits, NetworkSpec, Pool, Training
+from networks.space import Convolution, FullyConnected, Layer, Limits, NetworkSpec, Pool, Training, Upsample
 
 __all__ = ["LENGTH", "decode", "encode"]
 
@@ -53,10 +53,7 @@ def encode(spec: NetworkSpec) -> bytes:
 
 
 def _slot(layer: Layer) -> list[int]:
-    if isinstance(layer, Convolution):
-        kind = "convolution"
-    else:
-        kind = f"{layer.operation}_pool" if isinstance(layer, Pool) else "fully_connected"
+    kind = layout.kind_of_layer(layer)
     slot = dict.fromkeys(layout.LAYER_GENES, 0)
     slot["kind"] = layout.value_of(space.KINDS, kind, _FIELD_BITS["kind"])
     for name, (field, table) in layout.FIELDS[kind].items():
@@ -69,15 +66,18 @@ def _layer(slot: Mapping[str, int]) -> Layer | None:
     if kind == "convolution":
         return _convolution(slot)
     if kind == "fully_connected":
-        return FullyConnected(**_read(slot, layout.FIELDS[kind]))
+        return FullyConnected(**_read(slot, kind))
+    if kind == "upsample":
+        return Upsample(**_read(slot, kind))
     if kind == "empty":
         return None
-    return Pool(kind.removesuffix("_pool"), **_read(slot, layout.FIELDS[kind]))
+    return Pool(kind.removesuffix("_pool"), **_read(slot, kind))
 
 
 def _convolution(slot: Mapping[str, int]) -> Convolution:
-    return Convolution(**_read(slot, layout.FIELDS["convolution"]))
+    return Convolution(**_read(slot, "convolution"))
 
 
-def _read(slot: Mapping[str, int], fields: Mapping[str, tuple[str, tuple[Any, ...]]]) -> dict[str, Any]:
-    return {name: layout.pick(table, slot[field], _FIELD_BITS[field]) for name, (field, table) in fields.items()}
+def _read(slot: Mapping[str, int], kind: str) -> dict[str, Any]:
+    fields = layout.FIELDS[kind].items()
+    return {name: layout.pick(table, slot[field], _FIELD_BITS[field]) for name, (field, table) in fields}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from networks import space
-from networks.space import Convolution, FullyConnected, Layer, Limits, Pool, channels_after
+from networks.space import Convolution, FullyConnected, Layer, Limits, Pool, Step, Upsample, walk
 
 FAST_WIDTH = 16  # channels that vector units work on at a time
 BYTES_PER_VALUE = 4  # single precision
@@ -41,17 +41,22 @@ def _shrink(
 
 
 def _repair_strides(layers: Sequence[Layer], most: int) -> list[Layer]:
+    """Strides that stay within `most` on the way, and ways up only where one is left to undo."""
     kept: list[Layer] = []
-    stride = 1
+    strides = [1]  # total ones, the last as it is now, the others to come back to
     for layer in layers:
         allowed = layer
-        if not isinstance(allowed, FullyConnected):
-            if stride * allowed.stride > most or _window(allowed) < allowed.stride:
+        if isinstance(allowed, Upsample):
+            if len(strides) == 1:
+                continue
+            strides.pop()
+        elif not isinstance(allowed, FullyConnected):
+            if strides[-1] * allowed.stride > most or _window(allowed) < allowed.stride:
                 allowed = replace(allowed, stride=1)
             # An even window cannot be centred on a pixel: only where the size is halved too.
             if isinstance(allowed, Pool) and allowed.stride == 1 and allowed.side == 2:
                 allowed = replace(allowed, side=3)
-            stride *= allowed.stride
+            strides += [strides[-1] * allowed.stride] if allowed.stride > 1 else []
         kept.append(allowed)
     return kept
 
@@ -66,49 +71,35 @@ def _window(layer: Convolution | Pool) -> int:
 
 def _repair_skips(layers: Sequence[Layer]) -> list[Layer]:
     """A skip link needs a layer that keeps size and channels."""
-    kept: list[Layer] = []
-    channels = 1
-    for layer in layers:
-        fits = isinstance(layer, Convolution) and layer.stride == 1 and layer.kernels == channels
-        kept.append(replace(layer, skip=False) if isinstance(layer, Convolution) and not fits else layer)
-        channels = channels_after(layer, channels)
-    return kept
+    return [
+        replace(step.layer, skip=False)
+        if isinstance(step.layer, Convolution) and (step.entering, step.before) != (step.leaving, step.after)
+        else step.layer
+        for step in walk(layers)
+    ]
 
 
 def weights(layers: Sequence[Layer]) -> list[float]:
     """Weights of each layer, without those of normalisation and biases."""
-    channels, counts = 1, []
-    for layer in layers:
-        if isinstance(layer, Pool):
-            counts.append(0.0)
-            continue
-        window = layer.kernel_height * layer.kernel_width if isinstance(layer, Convolution) else 1
-        entering, channels = channels, channels_after(layer, channels)
-        counts.append(float(entering * channels * window))
-    return counts
+    return [_weights(step) for step in walk(layers)]
+
+
+def _weights(step: Step) -> float:
+    if isinstance(step.layer, (Pool, Upsample)):
+        return 0.0
+    window = step.layer.kernel_height * step.layer.kernel_width if isinstance(step.layer, Convolution) else 1
+    return float(step.entering * step.leaving * window)
 
 
 def operations(layers: Sequence[Layer]) -> list[float]:
     """Multiply-adds of each layer per pixel of the frame: each weight works once at each pixel that is left."""
-    return [count / area for count, area in zip(weights(layers), _areas(layers), strict=True)]
+    return [_weights(step) / step.after**2 for step in walk(layers)]
 
 
 def activations(layers: Sequence[Layer], tile_px: int, batch_size: int) -> list[float]:
     """Bytes that training keeps of each layer's output for the backward pass of a batch of tiles."""
-    sizes, channels = [], 1
-    for layer, area in zip(layers, _areas(layers), strict=True):
-        channels = channels_after(layer, channels)
-        sizes.append(KEPT_COPIES * BYTES_PER_VALUE * batch_size * channels * tile_px**2 / area)
-    return sizes
-
-
-def _areas(layers: Sequence[Layer]) -> list[int]:
-    """Pixels of the frame beside one pixel of each layer's output."""
-    area, areas = 1, []
-    for layer in layers:
-        area *= 1 if isinstance(layer, FullyConnected) else layer.stride**2
-        areas.append(area)
-    return areas
+    per_channel = KEPT_COPIES * BYTES_PER_VALUE * batch_size * tile_px**2
+    return [per_channel * step.leaving / step.after**2 for step in walk(layers)]
 
 
 def _narrower(layer: Layer) -> Layer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,9 @@ SLOTS = 8  # layers at the most
 
 # Every gene is a table of choices. Order matters: neighbours are alike, so that a small change
 # of a byte is a small change of the network.
-KINDS = ("convolution",) * 8 + ("max_pool",) * 2 + ("average_pool",) + ("fully_connected",) * 2 + ("empty",) * 3
+KINDS = (
+    *("convolution",) * 8, *("max_pool",) * 2, "average_pool", *("fully_connected",) * 2, *("empty",) * 2, "upsample"
+)  # fmt: skip
 # Multiples of 8: vector units and tensor cores work on 8 or 16 channels at a time, so that a layer of 12
 # costs what one of 16 does (docs/performance.md).
 KERNELS = (8, 16, 24, 32, 48, 64)
@@ -76,14 +78,60 @@ class FullyConnected:
     dropout: float
 
 
-Layer = Convolution | Pool | FullyConnected
+@dataclass(frozen=True)
+class Upsample:
+    """Back to the resolution before the last stride that is not undone yet; each value is repeated.
+
+    To `join` is to put the channels that entered the layer with that stride behind those that come up, as in a
+    U-Net (Ronneberger, Fischer and Brox, MICCAI 2015).
+    """
+
+    join: bool
 
 
-def channels_after(layer: Layer, channels: int) -> int:
-    """How many channels leave a layer that `channels` enter."""
-    if isinstance(layer, Pool):
-        return channels
-    return layer.kernels if isinstance(layer, Convolution) else layer.neurons
+Layer = Convolution | Pool | FullyConnected | Upsample
+
+
+class Step(NamedTuple):
+    """A layer where it stands in a network: how many channels enter and leave it, the total strides before and after.
+
+    A total stride is how many pixels of a frame lie beside one pixel, along an axis. `joins` is the number of the
+    layer whose input an `Upsample` joins, None if it does not, and for all other layers.
+    """
+
+    layer: Layer
+    entering: int
+    leaving: int
+    before: int
+    after: int
+    joins: int | None = None
+
+
+def walk(layers: Sequence[Layer]) -> list[Step]:
+    """The layers of a network in order, one channel of full resolution entering the first.
+
+    Raises ValueError for an `Upsample` where no stride is left to undo.
+    """
+    steps: list[Step] = []
+    strided: list[int] = []  # numbers of the layers whose strides are not undone yet
+    channels, stride = 1, 1
+    for number, layer in enumerate(layers):
+        entering, before, joins = channels, stride, None
+        if isinstance(layer, Upsample):
+            if not strided:
+                raise ValueError(f"layer {number + 1} goes up where no stride is left to undo")
+            down = strided.pop()
+            stride = steps[down].before
+            if layer.join:
+                joins, channels = down, channels + steps[down].entering
+        elif isinstance(layer, FullyConnected):
+            channels = layer.neurons
+        else:
+            channels = layer.kernels if isinstance(layer, Convolution) else channels
+            stride *= layer.stride
+            strided += [number] if layer.stride > 1 else []
+        steps.append(Step(layer, entering, channels, before, stride, joins))
+    return steps
 
 
 @dataclass(frozen=True)
@@ -110,11 +158,13 @@ class NetworkSpec:
 
     @property
     def stride(self) -> int:
-        """Total stride: pixels of a frame beside one pixel of the last layer."""
-        total = 1
-        for layer in self.layers:
-            total *= getattr(layer, "stride", 1)
-        return total
+        """Total stride after the last layer, which the head undoes."""
+        return walk(self.layers)[-1].after
+
+    @property
+    def deepest_stride(self) -> int:
+        """Largest total stride on the way: networks give the same wherever a frame is cut at multiples of it."""
+        return max(step.after for step in walk(self.layers))
 
     def __str__(self) -> str:
         words = [_notation(layer) for layer in self.layers]
@@ -124,6 +174,8 @@ class NetworkSpec:
 
 
 def _notation(layer: Layer) -> str:
+    if isinstance(layer, Upsample):
+        return "up" + (" +join" if layer.join else "")
     if isinstance(layer, Pool):
         return f"{layer.operation} {layer.side}/{layer.stride}"
     if isinstance(layer, FullyConnected):
@@ -140,7 +192,7 @@ class Limits:
 
     `operations` are multiply-adds per pixel of the frame, forward; about three times as many
     are needed in training. `memory_bytes` is what training keeps for the backward pass of a batch
-    of tiles, `tile_px` a side. A tile is at least four total strides wide.
+    of tiles, `tile_px` a side. `stride` is the largest total stride on the way; a tile is at least four wide.
     """
 
     operations: int = 15_000

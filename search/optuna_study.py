@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from data_prep.errors import InputError
 from networks import space
-from networks.genes import CONVOLUTION, FULLY_CONNECTED_FIELDS, POOL_FIELDS, TRAINING
-from networks.space import Convolution, FullyConnected, Layer, NetworkSpec
+from networks.genes import FIELDS, TRAINING, kind_of_layer
+from networks.space import NetworkSpec
 from search.evaluation import Evaluation, Status
 from search.record_table import MEASURED, spec_of
 from search.records import Records
@@ -144,19 +144,10 @@ def _parameters(spec: NetworkSpec) -> Iterator[tuple[str, Any, Table]]:
         yield name, getattr(spec.training, name), table
     yield "layers", len(spec.layers), tuple(range(1, space.SLOTS + 1))
     for number, layer in enumerate(spec.layers, 1):
-        kind, tables = _kind(layer)
+        kind = kind_of_layer(layer)
         yield f"layer{number}_kind", kind, space.KINDS
-        for name, table in tables.items():
+        for name, (_, table) in FIELDS[kind].items():
             yield f"layer{number}_{name}", getattr(layer, name), table
-
-
-def _kind(layer: Layer) -> tuple[str, dict[str, Table]]:
-    """Kind of a layer, and the tables of its numbers."""
-    if isinstance(layer, Convolution):
-        return "convolution", {name: table for name, table, _ in CONVOLUTION}
-    if isinstance(layer, FullyConnected):
-        return "fully_connected", {name: table for name, (_, table) in FULLY_CONNECTED_FIELDS.items()}
-    return f"{layer.operation}_pool", {name: table for name, (_, table) in POOL_FIELDS.items()}
 
 
 def _distribution(table: Table) -> BaseDistribution:

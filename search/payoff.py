@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from search.evaluation import Evaluation, Status
+from search.evaluation import Evaluation
 from search.predictors import RANDOM
 
 
@@ -28,25 +27,33 @@ class Payoff:
     acceptance: float | None
 
 
-def payoff(evaluations: Iterable[Evaluation], good_share: float) -> Payoff:
-    """What came of the sets among the evaluations; of what was lost with its worker nothing is known."""
-    random, chosen, draws = [], [], 0
-    for evaluation in evaluations:
-        fitness = evaluation.fitness if evaluation.status is Status.OK else 0.0
+class PayoffFold:
+    """Adds up what came of sets: a fold over evaluations."""
+
+    def __init__(self) -> None:
+        self._random: list[float] = []
+        self._chosen: list[float] = []
+        self._draws = 0
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Count one more evaluation; of what was lost with its worker nothing is known."""
         if evaluation.request.origin == RANDOM:
-            random.append(fitness)
+            self._random.append(evaluation.fitness)
         elif evaluation.draws:
-            chosen.append(fitness)
-            draws += evaluation.draws
-    threshold = float(np.quantile(random, 1 - good_share)) if random else None
-    return Payoff(
-        len(random),
-        len(chosen),
-        threshold,
-        _share(random, threshold),
-        _share(chosen, threshold),
-        len(chosen) / draws if draws else None,
-    )
+            self._chosen.append(evaluation.fitness)
+            self._draws += evaluation.draws
+
+    def payoff(self, good_share: float) -> Payoff:
+        """What came of them so far, if the best `good_share` of the random ones did well."""
+        threshold = float(np.quantile(self._random, 1 - good_share)) if self._random else None
+        return Payoff(
+            len(self._random),
+            len(self._chosen),
+            threshold,
+            _share(self._random, threshold),
+            _share(self._chosen, threshold),
+            len(self._chosen) / self._draws if self._draws else None,
+        )
 
 
 def _share(fitness: list[float], threshold: float | None) -> float | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from networks.hyperparameters import Hyperparameters
 from search.evaluation import Evaluation, Request, training_seed
+from search.payoff import PayoffFold
 from search.predictors import PREDICTORS, RANDOM
 from search.predictors.predictor import NothingLearntError, Predictor
 from search.verdict import said
@@ -76,6 +77,7 @@ class Tuning:
     ) -> None:
         self.space, self.plan, self.seed = space, plan, seed
         self._background, self._publish, self._parents = background, publish, parents
+        self.payoff = PayoffFold()
         self._told = 0
         self._worked_s = self._latest = 0.0  # time with a worker at work, and when that was last
         self._results: list[tuple[bytes, float]] = []
@@ -96,6 +98,7 @@ class Tuning:
     def tell(self, evaluation: Evaluation) -> None:
         """Take in a result, also one from the journal."""
         self._told += 1
+        self.payoff.add(evaluation)
         if evaluation.ended:  # of a lost one nothing is known
             worked = max(0.0, evaluation.ended - max(evaluation.started, self._latest))
             self._worked_s += worked

@@ -23,7 +23,6 @@ from search.evaluation import Evaluation, Evaluator, Request, Status
 from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
-from search.payoff import payoff
 from search.screening import Screening
 from search.tuning import Build, Plan, Tuning
 from search.tuning_folder import TuningFolder
@@ -94,8 +93,7 @@ class SearchStage:
                     folder.write_predictor(build.name, build.predictor)
                 except (OSError, InputError) as error:
                     reason = f"it could not be written ({error})"
-            so_far = payoff(journal.evaluations(Tuning.stage), config.good_share)
-            journal.note_predictor(replace(build, reason=reason), so_far)
+            journal.note_predictor(replace(build, reason=reason), tuning.payoff.payoff(config.good_share))
             self.progress.say(told_of(build, reason))
             return not reason
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from search.predictors.predictor import Arrays, Chooser, did_well
 
 FOLDS = 4
-COSTS = (0.3, 1.0, 10.0, 100.0)  # C
-WIDTHS = (0.03, 0.1, 0.3, 1.0, 3.0)  # gamma times the number of features, over which distances add up
+COSTS = (1.0, 10.0, 100.0)  # C
+WIDTHS = (0.1, 0.3, 1.0, 3.0)  # gamma times the number of features, over which distances add up
 
 
 @dataclass(frozen=True)

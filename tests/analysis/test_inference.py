@@ -12,7 +12,7 @@ from data_prep.normalise import local_contrast
 from networks.build import build
 from networks.detector import Detector
 from networks.genome import LENGTH, decode
-from networks.space import Convolution, FullyConnected, Layer, Limits, NetworkSpec, Pool
+from networks.space import Convolution, FullyConnected, Layer, Limits, NetworkSpec, Pool, Upsample
 
 PERIOD_PX = 8.0
 PIXEL_NM = 0.04
@@ -45,6 +45,19 @@ NETWORKS: dict[str, tuple[Layer, ...]] = {
     "wide and dilated": (convolution(3, 7, dilation=3, padding="replicate"), convolution(7, 1, dilation=2)),
     "strided": (convolution(3, 5, stride=2), convolution(5, 3, stride=2), convolution(3, 3, dilation=2)),
     "pooled": (convolution(3, 3), Pool("max", 2, 2), convolution(3, 5), Pool("average", 5, 2), convolution(3, 3)),
+    "up again": (
+        convolution(3, 3),
+        Pool("max", 2, 2),
+        convolution(5, 3, stride=2),
+        Upsample(join=True),
+        convolution(3, 3),
+    ),
+    "all the way up": (
+        convolution(3, 3, stride=2),
+        convolution(5, 3, stride=2),
+        Upsample(join=True),
+        Upsample(join=True),
+    ),
     "pooled in place": (Pool("average", 3, 1), convolution(5, 5), Pool("max", 5, 1), FullyConnected(8, "elu", 0.0)),
 }
 

@@ -7,13 +7,15 @@ import torch
 from networks.build import build
 from networks.genome import LENGTH, decode, encode
 from networks.reach import reach
-from networks.space import Limits, sample
+from networks.space import Limits, Upsample, sample
 
 
 def networks(count):
+    """Of random strings, half as many of those that go up, and of the prior."""
     rng = np.random.default_rng(3)
-    drawn = [decode(rng.bytes(LENGTH), Limits()) for _ in range(count)]
-    return [*drawn, *(decode(encode(sample(rng)), Limits()) for _ in range(count))]
+    drawn = [decode(rng.bytes(LENGTH), Limits()) for _ in range(10 * count)]
+    going_up = [spec for spec in drawn if any(isinstance(layer, Upsample) for layer in spec.layers)]
+    return [*drawn[:count], *going_up[: count // 2], *(decode(encode(sample(rng)), Limits()) for _ in range(count))]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (37, 50), (16, 91)])
@@ -30,7 +32,7 @@ def test_away_from_borders_the_answer_does_not_depend_on_the_cut():
     for spec in networks(15):
         model = build(spec, 3).double().eval()
         far = reach(spec)
-        top, left = 4 * spec.stride, 6 * spec.stride
+        top, left = 4 * spec.deepest_stride, 6 * spec.deepest_stride
         with torch.inference_mode():
             whole = model(image)[..., top + far : 140 - far, left + far : 150 - far]
             part = model(image[..., top:140, left:150])[..., far : 140 - top - far, far : 150 - left - far]

@@ -13,14 +13,28 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from networks import space
 from networks.build import build
-from networks.genes import GENES, HEADER, SIZES, SLOT, kind_of, numeric_genes, pack, unpack
+from networks.genes import GENES, HEADER, LAYER_GENES, SIZES, SLOT, kind_of, numeric_genes, pack, slot_start, unpack
 from networks.genome import LENGTH, decode, encode
 from networks.repair import activations, operations, weights
-from networks.space import SLOTS, Convolution, FullyConnected, Limits, Pool
+from networks.space import SLOTS, Convolution, FullyConnected, Limits, Pool, Upsample, walk
 
 # CI draws 100,000 strings, and trains 500 of them.
 EXAMPLES = int(os.environ.get("EVOSTEM_EXAMPLES", "2000"))
-genomes = st.binary(min_size=LENGTH, max_size=LENGTH)
+strings = st.binary(min_size=LENGTH, max_size=LENGTH)
+
+
+@st.composite
+def ups_and_downs(draw):
+    """Genomes of which every second layer or so goes down or up: few random strings go up at all."""
+    genes = unpack(draw(strings))
+    for slot in range(SLOTS):
+        start = slot_start(slot)
+        genes[start] = draw(st.sampled_from([0, 3, 8, 15]))  # two convolutions, a pool, an upsampling
+        genes[start + LAYER_GENES.index("stride")] = draw(st.sampled_from([0, 3]))
+    return pack(genes)
+
+
+genomes = st.one_of(strings, ups_and_downs())
 
 
 @pytest.mark.timeout(1200)
@@ -29,7 +43,7 @@ genomes = st.binary(min_size=LENGTH, max_size=LENGTH)
 def test_any_string_decodes_within_the_limits_and_comes_back(genome):
     limits = Limits()
     spec = decode(genome, limits)
-    assert spec.stride <= limits.stride
+    assert spec.stride <= spec.deepest_stride <= limits.stride
     assert sum(operations(spec.layers)) <= limits.operations
     assert sum(weights(spec.layers)) <= limits.weights
     assert sum(activations(spec.layers, limits.tile_px, spec.training.batch_size)) <= limits.memory_bytes
@@ -64,6 +78,22 @@ def test_operations_agree_with_the_counter_of_pytorch(genome):
     head = 2 * model.head.weight[:, :, 0, 0].numel() * (64 // spec.stride) ** 2
     ours = 2 * sum(operations(spec.layers)) * 64 * 64 + head
     assert counter.get_total_flops() == pytest.approx(ours, rel=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(genomes)
+def test_channels_and_strides_on_the_way_are_those_of_the_built_network(genome):
+    spec = decode(genome, Limits())
+    model = build(spec, 2).eval()
+    entered = []
+    for part in (*model.layers, model.head):
+        part.register_forward_pre_hook(lambda _, images: entered.append(images[0].shape))
+    with torch.inference_mode():
+        model(torch.zeros(1, 1, 16, 16))
+    assert entered[0] == (1, 1, 16, 16)
+    for step, before, after in zip(walk(spec.layers), entered[:-1], entered[1:], strict=True):
+        assert before == (1, step.entering, 16 // step.before, 16 // step.before)
+        assert after == (1, step.leaving, 16 // step.after, 16 // step.after)
 
 
 def test_a_string_of_another_length_is_refused():
@@ -110,7 +140,7 @@ def test_notation_names_the_layers():
     spec = decode(bytes(LENGTH), Limits())
     assert str(spec).startswith("conv ")
     assert str(spec).count(">") == len(spec.layers) - 1
-    assert {type(layer) for layer in spec.layers} <= {Convolution, Pool, FullyConnected}
+    assert {type(layer) for layer in spec.layers} <= {Convolution, Pool, FullyConnected, Upsample}
 
 
 @settings(deadline=None, max_examples=200)

@@ -126,7 +126,7 @@ def test_only_numbers_vary(tmp_path):
     ("fitness_of", "reason"),
     [
         (lambda _: 0.0, "all 20 results are the same"),
-        (lambda genome: float(genome[0] > 250), "of 20 results"),
+        (lambda genome: float(genome[0] > 240), "of 20 results"),
     ],
 )
 def test_where_nothing_can_be_learnt_sets_stay_random_and_it_is_said(tmp_path, fitness_of, reason):
@@ -213,7 +213,7 @@ GENES_OF = numeric_genes(unpack(START))
 SMALL = Hyperparameters(START, tuple(hyperparameter(gene.name, [n], gene) for n, gene in list(GENES_OF.items())[:4]))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     workers=st.integers(1, 9),

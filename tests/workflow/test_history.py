@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from networks.genome import encode
-from networks.space import Convolution, FullyConnected, NetworkSpec, Pool, Training
+from networks.space import Convolution, FullyConnected, NetworkSpec, Pool, Training, Upsample
 from search.evaluation import Status
 from workflow.cli import app
 
@@ -25,6 +25,7 @@ SPEC = NetworkSpec(
         Convolution(24, 5, 3, 1, 2, "replicate", "silu", "batch", 0.05, skip=False),
         Pool("average", 2, 2),
         FullyConnected(48, "tanh", 0.1),
+        Upsample(join=True),
     ),
     Training("sgd", 0.0027, 1e-4, 0.9, 8, "focal", 1.5, 1.25, "cosine"),
 )
@@ -38,7 +39,7 @@ PARAMETERS = {
     "batch_size": 8,
     "loss": "focal",
     "augmentation": 1.25,
-    "layers": 3,
+    "layers": 4,
     "layer1_kind": "convolution",
     "layer1_kernels": 24,
     "layer1_kernel_height": 5,
@@ -57,8 +58,10 @@ PARAMETERS = {
     "layer3_neurons": 48,
     "layer3_activation": "tanh",
     "layer3_dropout": 0.1,
+    "layer4_kind": "upsample",
+    "layer4_join": True,
 }
-NOTATION = "conv 24@5x3 dilated 2 silu > average 2/2 > full 48 tanh | sgd 0.0027 cosine, batch 8, focal"
+NOTATION = "conv 24@5x3 dilated 2 silu > average 2/2 > full 48 tanh > up +join | sgd 0.0027 cosine, batch 8, focal"
 AT_NOON = datetime(2031, 5, 6, 12, tzinfo=UTC).timestamp()
 
 
@@ -90,6 +93,7 @@ def run(made_run, evaluation):
         peak_memory_bytes=99,
         inference_s_per_megapixel=0.25,
         inherited=0.875,
+        draws=7,
         host="node7",
         worker="3",
         device="cuda:1",
@@ -132,12 +136,14 @@ def test_the_table_has_everything_and_is_all_there_is(run):
         "peak_memory_bytes": "99",
         "inference_s_per_megapixel": "0.25",
         "inherited": "0.875",
+        "draws": "7",
         "host": "node7",
         "worker": "3",
         "device": "cuda:1",
         "started": "2031-05-06T11:59:52.500+00:00",
         "seconds": "10.0",
         "seed": "7",
+        "predictor": "",
         "genome": encode(SPEC).hex(),
         "network": NOTATION,
     }
