@@ -27,7 +27,8 @@ class Importance:
 
     A feature's importance is by how much R² of held-out networks falls when its values are shuffled among them.
     `r2` is that of all features. `fitter` says with what of it networks are fitter: more, less, a choice; "" if
-    there is no such trend. Trends are among the networks of the search, which prefers relatives of good ones.
+    there is no such trend. Trends are among the networks of the search, which prefers relatives of good ones. Where no
+    feature varies there is none, and R² is 0.
     """
 
     names: tuple[str, ...]
@@ -54,6 +55,8 @@ def gene_importance(evaluations: Sequence[Evaluation], seed: int = 0) -> Importa
     rows = [features(decode(e.request.genome, Limits())) for e in good]
     values = np.array([list(row.values()) for row in rows], float)
     varies = np.ptp(values, axis=0) > 0
+    if not varies.any():  # a topology of one's own may leave open what is none of the features
+        return Importance((), (), np.zeros(0), np.zeros(0), 0.0, len(good))
     names = tuple(name for name, kept in zip(rows[0], varies, strict=True) if kept)
     return _learn(names, values[:, varies], np.array([e.fitness for e in good]), seed)
 
