@@ -91,7 +91,7 @@ def _loaded(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise InputError(f"is not a text; {EXPECTED}") from None
+        raise InputError(f"is not text in UTF-8; {EXPECTED}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON ({error}); {EXPECTED}") from None
     except RecursionError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from networks.hyperparameters import Hyperparameters
 from networks.space import Limits
 
 DRAWS = 200  # sets that are looked at
+LONG = 40  # characters of a message
 LIMITS = Limits()
 COST = (
     f"with it, every set is over {LIMITS.operations:,} multiply-adds per pixel, {LIMITS.weights:,} weights or "
@@ -54,7 +56,8 @@ def _changes(genome: bytes, kinds: Sequence[str]) -> dict[int, str]:
             changes[slot_start(slot)] = f"{where}: cannot be there: no stride before it is left to undo"
             continue
         layer = made.pop(0)
-        for name, (field, table) in FIELDS[kind].items():
+        # Strides first: a side changes with its stride.
+        for name, (field, table) in sorted(FIELDS[kind].items(), key=lambda item: item[0] != "stride"):
             number = slot_start(slot) + LAYER_GENES.index(field)
             said = pick(table, int(genes[number]), _BITS[field])
             if getattr(layer, name) != said:
@@ -68,4 +71,6 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (int, float)):
         return f"{value:g}"
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= LONG else f"{value[:LONG]}...")
     return "null" if value is None else reprlib.repr(value)
