@@ -42,7 +42,7 @@ def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None,
     import numpy as np
     from matplotlib import pyplot as plt
 
-    if winner is None or (winner.request.stage == TUNING and not winner.request.parents):
+    if winner is None or all(e.request.stage == TUNING for e in evaluations):
         figure, axes = plt.subplots(figsize=(10, 2.5), layout="constrained")
         say_instead(axes, "no network was evaluated well: nobody has won" if winner is None else _without(winner))
         return save_figure(figure, path)
