@@ -1,6 +1,7 @@
 """A network that somebody wrote by hand: what it says, and in one line what is wrong with it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -274,6 +275,34 @@ def test_what_only_some_sets_cannot_be_is_no_error(network):
     assert [h.name for h in read.vary] == ["layer 1 kernels"]
     pool = {"kind": "max_pool", "side": 2, "stride": [1, 2]}
     assert len(read_network(network(CONVOLUTION, pool)).vary) == 1
+
+
+def documented():
+    """Of each kind and key the choices, and what it is if left out, as the documentation has them."""
+    text = (ROOT / "docs" / "network_file.md").read_text()
+    found, kinds = {}, []
+    for line in text.split("--- |\n")[1].split("\n\n")[0].splitlines():
+        kind, key, choices, left_out = (cell.strip() for cell in line.strip("|").split("|"))
+        kinds = re.findall("`(.+?)`", kind) or kinds
+        found |= {(one, name): (choices, left_out) for one in kinds for name in re.findall("`(.+?)`", key)}
+    return found
+
+
+def test_the_documentation_has_every_key_with_its_choices_and_default():
+    tables = {(kind, name): table for kind, fields in FIELDS.items() for name, (_, table) in fields.items()}
+    tables |= {("training", name): table for name, table, _ in TRAINING}
+    known = documented()
+    for (kind, name), table in tables.items():
+        choices, left_out = known[kind, name]
+        if name in ("learning_rate", "weight_decay"):
+            assert [float(end) for end in choices.split(" to ")] == [min(table), max(table)]
+        else:
+            assert set(json.loads(f"[{choices}]")) == set(table)
+        if left_out not in ("varies", "must be given"):
+            assert json.loads(left_out) == PLAIN[kind][name]
+        assert (left_out == "must be given") == (kind != "training" and name not in PLAIN.get(kind, {}))
+        assert (left_out == "varies") == (kind == "training")
+    assert {kind for kind, _ in known} - {"training", "upsample"} == FIELDS.keys() - {"empty", "upsample"}
 
 
 def test_a_set_comes_back_from_plain_data(network):
