@@ -148,7 +148,7 @@ def test_networks_of_one_cost_are_in_the_middle(evaluated, shown):
         assert dots.get_xdata() == pytest.approx([np.sqrt(low * high)] * 4)
 
 
-def test_a_tuning_of_what_is_no_feature_tells_nothing_about_genes(evaluated, shown):
+def test_networks_that_are_all_the_same_tell_nothing_about_genes(evaluated, shown):
     genome = evaluated(0).request.genome
     axes = shown([evaluated(i, 0.5 + i / 1000, genome=genome) for i in range(70)], "importance").axes[0]
     assert "70 networks do not tell which genes matter" in axes.texts[0].get_text()
