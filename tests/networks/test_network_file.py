@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data_prep.errors import InputError
 from networks import space
@@ -260,6 +262,38 @@ def test_a_file_that_is_no_network_is_told_in_one_line(tmp_path, text, words):
 def test_a_file_that_is_not_there_or_a_folder_is_told_in_one_line(tmp_path):
     refused(tmp_path / "none.json", "no such file; evostem tune takes a network as JSON, then the movie")
     refused(tmp_path, "is not a network's file")
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from([8, 16, 3, "any"])
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2)
+)
+KEYS = (*FIELDS["convolution"], "kernel_size", "side", "neurons", "kind", *(name for name, _, _ in TRAINING))
+CHANGES = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(KEYS), VALUES), min_size=1, max_size=2)
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CHANGES)
+def test_whatever_is_in_a_file_is_read_or_told_in_one_line(tmp_path, changes):
+    plain = json.loads((ROOT / "examples" / "lenet.json").read_text())
+    parts = (*plain["layers"], plain["training"])
+    for place, key, value in changes:
+        if place < len(parts):
+            parts[place][key] = value
+        else:
+            plain["layers"].append(value)
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(plain))
+    try:
+        read = read_network(path)
+    except InputError as error:
+        said = str(error)
+    else:
+        said = f"{path}: {decode(read.genome(read.draw(1, np.random.default_rng(0))[0]), Limits())}"
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
