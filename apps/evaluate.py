@@ -59,7 +59,7 @@ def evaluate(request: Request, settings: EvaluationSettings) -> tuple[Any, ...]:
             with _memory():
                 outcome = _train(request, settings, staged.path)
         facts |= outcome
-        facts["warning"] = "; ".join(filter(None, (*warnings, outcome["warning"])))
+        facts["warning"] = "; ".join(filter(None, (*warnings, outcome.get("warning"))))
         status, reason = facts.pop("status"), facts.pop("reason")
     except TimeLimitError as error:
         status, reason = Status.TIMED_OUT, str(error)

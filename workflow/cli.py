@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,56 +18,107 @@ app = typer.Typer(
 PixelSize = Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none or a wrong one.")]
 Dataset = Annotated[str | None, typer.Option(help="Dataset or detector to take, where the file holds several.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", readable=False, help="The run's folder, such as runs/demo.")]
-Names = Annotated[str | None, typer.Option(help="Classes that are defects, separated by commas.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run's folder.")]
+Runs = Annotated[Path, typer.Option(readable=False, help="Where run folders are.")]
+ConfigFile = Annotated[Path | None, typer.Option(readable=False, help="TOML file with further settings.")]
+Workers = Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")]
+RUNS = Path("runs")
+
+# What `run` and `tune` take.
+LearntMovie = Annotated[Path, typer.Argument(readable=False, help="The movie, or image, with the labelled frame.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(readable=False, help="Labels: CSV, mask image, ImageJ ROIs; without, the Fourier method labels."),
+]
+Apply = Annotated[
+    list[Path] | None, typer.Option(readable=False, help="Another movie to find defects in. May be repeated.")
+]
+Truth = Annotated[
+    list[Path] | None,
+    typer.Option(readable=False, help="Truth to score against, in the same forms, one for each --apply."),
+]
+Defects = Annotated[str | None, typer.Option(help="Classes that are defects, separated by commas.")]
+Legend = Annotated[
+    str | None, typer.Option(help="What a mask's colours or indices are: vacancy=#ff0000,dopant=#00ff00.")
+]
+FrameInterval = Annotated[
+    float | None, typer.Option(help="Time between frames in s, if the file has none or a wrong one.")
+]
+Predictor = Annotated[
+    Literal["svm", "trees", "tpe", "random"] | None,
+    typer.Option(help="What chooses the sets of hyperparameters; by default svm."),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of all that is random.")]
 
 
 @app.command()
 def run(
-    movie: Annotated[Path, typer.Argument(readable=False, help="The movie, or image, with the labelled frame.")],
-    labels: Annotated[
-        Path | None,
-        typer.Option(readable=False, help="Labels: CSV, mask image, ImageJ ROIs; without, the Fourier method labels."),
-    ] = None,
-    apply: Annotated[
-        list[Path] | None, typer.Option(readable=False, help="Another movie to find defects in. May be repeated.")
-    ] = None,
-    truth: Annotated[
-        list[Path] | None,
-        typer.Option(readable=False, help="Truth to score against, in the same forms, one for each --apply."),
-    ] = None,
-    defects: Names = None,
-    legend: Annotated[
-        str | None, typer.Option(help="What a mask's colours or indices are: vacancy=#ff0000,dopant=#00ff00.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
-    runs: Annotated[Path, typer.Option(readable=False, help="Where run folders are.")] = Path("runs"),
-    config: Annotated[Path | None, typer.Option(readable=False, help="TOML file with further settings.")] = None,
+    movie: LearntMovie,
+    labels: Labels = None,
+    apply: Apply = None,
+    truth: Truth = None,
+    defects: Defects = None,
+    legend: Legend = None,
+    name: Name = None,
+    runs: Runs = RUNS,
+    config: ConfigFile = None,
     pixel_size: PixelSize = None,
-    frame_interval: Annotated[
-        float | None, typer.Option(help="Time between frames in s, if the file has none or a wrong one.")
-    ] = None,
+    frame_interval: FrameInterval = None,
     dataset: Dataset = None,
-    workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
+    predictor: Predictor = None,
+    workers: Workers = None,
+    seed: Seed = None,
 ) -> None:
     """Learn from one labelled frame and map the defects in all others. Run it again to go on."""
+    _start(None, **locals())
+
+
+@app.command()
+def tune(
+    network: Annotated[
+        Path, typer.Argument(readable=False, help="The network: a JSON file, such as examples/lenet.json.")
+    ],
+    movie: LearntMovie,
+    labels: Labels = None,
+    apply: Apply = None,
+    truth: Truth = None,
+    defects: Defects = None,
+    legend: Legend = None,
+    name: Name = None,
+    runs: Runs = RUNS,
+    config: ConfigFile = None,
+    pixel_size: PixelSize = None,
+    frame_interval: FrameInterval = None,
+    dataset: Dataset = None,
+    predictor: Predictor = None,
+    workers: Workers = None,
+    seed: Seed = None,
+) -> None:
+    """Tune a network of your own instead of evolving one; all else is as in run."""
+    _start(**locals())
+
+
+def _start(network: Path | None, movie: Path, name: str | None, runs: Path, config: Path | None, **given: Any) -> None:
+    """Run with what the command line gave, each option by its name."""
     from workflow.inputs import plain_name
     from workflow.run import start
 
     options = {
         "movie": str(movie),
-        "pixel_size_nm": pixel_size,
-        "frame_interval_s": frame_interval,
-        "dataset": dataset,
-        "apply": [str(path) for path in apply or []],
-        "truth": [str(path) for path in truth or []],
-        "seed": seed,
+        "network": None if network is None else str(network),
+        "pixel_size_nm": given["pixel_size"],
+        "frame_interval_s": given["frame_interval"],
+        "dataset": given["dataset"],
+        "apply": [str(path) for path in given["apply"] or []],
+        "truth": [str(path) for path in given["truth"] or []],
+        "seed": given["seed"],
         "labels": {
-            "file": None if labels is None else str(labels),
-            "defects": [part.strip() for part in defects.split(",") if part.strip()] if defects else None,
-            "legend": legend,
+            "file": None if given["labels"] is None else str(given["labels"]),
+            "defects": [part.strip() for part in (given["defects"] or "").split(",") if part.strip()],
+            "legend": given["legend"],
         },
-        "site": {"workers": workers},
+        "tuning": {"predictor": given["predictor"]},
+        "site": {"workers": given["workers"]},
     }
     sys.exit(start(config, options, runs / (name or plain_name(movie))))
 
@@ -96,9 +147,9 @@ def label(
 @app.command()
 def demo(
     name: Annotated[str, typer.Option(help="Name of the run's folder.")] = "demo",
-    runs: Annotated[Path, typer.Option(readable=False, help="Where run folders are.")] = Path("runs"),
-    config: Annotated[Path | None, typer.Option(readable=False, help="TOML file with further settings.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")] = None,
+    runs: Runs = RUNS,
+    config: ConfigFile = None,
+    workers: Workers = None,
     seed: Annotated[int, typer.Option(help="Seed of the movie and of the run.")] = 0,
 ) -> None:
     """Simulate a movie of doped WS2 with a growing hole, and run on it."""

@@ -152,9 +152,13 @@ class SiteConfig(_Section):
 
 
 class RunConfig(_Section):
-    """All settings of a run, as they are written into its folder."""
+    """All settings of a run, as they are written into its folder.
+
+    With a `network`, see docs/network_file.md, that is tuned and none is evolved.
+    """
 
     movie: File
+    network: File | None = None
     pixel_size_nm: Annotated[float, Field(gt=0)] | None = None
     frame_interval_s: Annotated[float, Field(gt=0)] | None = None
     dataset: str | None = None
@@ -201,7 +205,8 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
 
 def _anchor(values: dict[str, Any], folder: Path) -> None:
     """Make the paths of a configuration file relative to its folder."""
-    for section, key in ((values, "movie"), (values, "apply"), (values, "truth"), (values.get("labels"), "file")):
+    of_run = [(values, key) for key in ("movie", "network", "apply", "truth")]
+    for section, key in (*of_run, (values.get("labels"), "file")):
         if isinstance(section, dict) and key in section:
             given = section[key]
             if isinstance(given, str):

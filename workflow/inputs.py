@@ -15,6 +15,7 @@ from data_prep.label_files.label_file import choose_defects, summary
 from data_prep.label_files.reading import is_mask, read_labels
 from data_prep.movie import Movie, open_movie
 from data_prep.tiles import TileSizes
+from networks.network_file import notes_of_network, read_network
 from workflow.config import RunConfig
 
 FRAMES_SHOWN = 8  # in a message
@@ -74,9 +75,15 @@ def _labelled_classes(path: Path, config: RunConfig, movie: Movie, period_px: fl
     return choose_defects(file, config.labels.defects, movie.shape, period_px)
 
 
+def check_network(config: RunConfig) -> None:
+    """Raise InputError if the user's own network cannot be used."""
+    if config.network is not None:
+        read_network(config.network)
+
+
 def notes_of(config: RunConfig) -> list[str]:
-    """What the user should be told about the movies, and the frames that are labelled automatically, a line each."""
-    notes: list[str] = []
+    """What to tell the user of the network, the movies and the frames that are labelled automatically, a line each."""
+    notes = [] if config.network is None else notes_of_network(config.network)
     for path in dict.fromkeys((config.movie, *config.apply)):
         with open_movie(path, config.pixel_size_nm, config.dataset) as movie:
             notes += movie.notes

@@ -23,14 +23,13 @@ from data_prep.files import whole_file
 from data_prep.labels import load_labels
 from data_prep.staging import unstage
 from data_prep.tiles import load_balance
-from search.evolution import Evolution
 from search.journal import Journal
 from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
 from workflow.search_stage import SearchStage
-from workflow.standing import Standing
+from workflow.standing import Standing, budgets_of
 
 FRAMES_PER_PART = 4
 
@@ -149,17 +148,19 @@ def _chunks(targets: tuple[Target, ...]) -> list[Target]:
 
 def _summarise(run: Run, figures: list[Path]) -> None:
     """Write the summary: its presence says that the run is finished."""
-    evolution, tuning, flops = Standing(), Standing(), 0
+    standings = {stage: Standing() for stage in budgets_of(run.config)}
+    flops = 0
     with closing(Journal(run.folder.journal)) as journal:
         for evaluation in journal.evaluations():
-            (evolution if evaluation.request.stage == Evolution.stage else tuning).add(evaluation)
+            standings[evaluation.request.stage].add(evaluation)
             flops += evaluation.flops_per_iteration * evaluation.iterations
-        utilisation = evolution.time.share(journal.crew(Evolution.stage))
-    best = [standing.best.fitness for standing in (evolution, tuning) if standing.best is not None]
+        first, standing = next(iter(standings.items()))
+        utilisation = standing.time.share(journal.crew(first))
+    best = [standing.best.fitness for standing in standings.values() if standing.best is not None]
     found = [(r.error, 0 if r.network is None else len(r.network.objects)) for r in load_results(run.folder.maps)]
     summary = {
-        "evaluations": {"evolution": evolution.done, "tuning": tuning.done},
-        "failed": evolution.failures.total() + tuning.failures.total(),
+        "evaluations": {stage: standing.done for stage, standing in standings.items()},
+        "failed": sum(standing.failures.total() for standing in standings.values()),
         "best_validation_error": 1 - max(best),
         "workers": run.workers,
         "worker_utilisation": utilisation,

@@ -77,9 +77,10 @@ def _drop_output() -> None:
 
 def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
     from analysis.summary import score_rows
-    from workflow.inputs import notes_of, source_of, targets_of
+    from workflow.inputs import check_network, notes_of, source_of, targets_of
     from workflow.pipeline import run_pipeline
 
+    check_network(config)
     source = source_of(config)
     targets = targets_of(config, source)
     with folder.claimed(config):
@@ -106,10 +107,10 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
         if rows:
             progress.table(rows)
         summary = json.loads(folder.summary.read_text())
-        networks = " + ".join(str(count) for count in summary["evaluations"].values())
+        evaluated = summary["evaluations"]
         progress.say(
-            f"{networks} networks evaluated (evolution + tuning), workers {100 * summary['worker_utilisation']:.0f} % "
-            "busy in the evolution"
+            f"{' + '.join(str(count) for count in evaluated.values())} networks evaluated ({' + '.join(evaluated)}), "
+            f"workers {100 * summary['worker_utilisation']:.0f} % busy in the {next(iter(evaluated))}"
         )
         for figure in summary["figures"]:
             progress.say(f"figure: {folder.figures / figure}")

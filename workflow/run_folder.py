@@ -119,7 +119,7 @@ class RunFolder:
     def _check(self, config: RunConfig) -> None:
         """Raise InputError if the folder holds evaluations for other settings or files; else note the present ones."""
         resolved = json.loads(config.model_dump_json())
-        given = (config.movie, config.labels.file, *config.apply, *config.truth)
+        given = (config.movie, config.network, config.labels.file, *config.apply, *config.truth)
         inputs = {str(path): fingerprint(path) for path in given if path is not None}
         if self.config.exists():
             before = json.loads(load_config(self.config, {}).model_dump_json())

@@ -16,6 +16,7 @@ from apps.weights import WeightsFolder, kept_weights
 from data_prep.errors import InputError
 from networks.genome import decode
 from networks.hyperparameters import Hyperparameters
+from networks.network_file import read_network
 from networks.space import Limits
 from search.budget import Budget
 from search.campaign import CampaignError, Crew, Strategy, run_campaign
@@ -59,18 +60,20 @@ class SearchStage:
         self.crew = Crew(engine.workers, patience_s=limit_s * PATIENCE)
 
     def finalists(self) -> list[Finalist]:
-        """Evolve, then tune the best topology; returns the best networks of both, best first.
+        """Evolve, unless the user gave a topology; then tune it, or the best. Returns the best of all networks, best first.
 
         Goes on from what the journal holds. Raises KeyboardInterrupt when it was stopped, CampaignError when nothing
         could be evaluated.
         """
         config = self.config
         with closing(Journal(self.folder.journal, self.progress.say)) as journal:
-            evolution = evolution_of(config)
-            self._campaign("evolution", evolution, budget_of(config.search), journal)
-            best = _best(1, journal.evaluations(evolution.stage))[0]
-            space = Hyperparameters.around_genome(best.request.genome)
-            self._tune(space, (best.request.index,), journal)
+            if config.network is None:
+                evolution = evolution_of(config)
+                self._campaign("evolution", evolution, budget_of(config.search), journal)
+                best = _best(1, journal.evaluations(evolution.stage))[0]
+                self._tune(Hyperparameters.around_genome(best.request.genome), (best.request.index,), journal)
+            else:
+                self._tune(read_network(config.network), (), journal)
             repeat_warnings(journal, self.progress.say)
             ranked = _best(config.training.finalists, journal.evaluations())
         self.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")

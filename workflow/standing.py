@@ -6,12 +6,21 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from search.evaluation import Evaluation, Status
+from search.evolution import STAGE as EVOLUTION
+from search.tuning import STAGE as TUNING
 from search.utilisation import Utilisation, running_seconds
+from workflow.config import RunConfig
 
 # What counts as lately: at most so many results, of so many seconds unless there are few.
 LATELY, LATELY_S, FEW = 1000, 300.0, 10
 
 Crew = Sequence[tuple[float, int]]
+
+
+def budgets_of(config: RunConfig) -> dict[str, int]:
+    """The stages of a run's search in their order, and how many networks each evaluates at the most."""
+    tuning = {TUNING: config.tuning.most_evaluations}
+    return {EVOLUTION: config.search.most_evaluations, **tuning} if config.network is None else tuning
 
 
 class Standing:

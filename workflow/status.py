@@ -16,13 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from search.evaluation import Evaluation, Status
-from search.evolution import STAGE as EVOLUTION
 from search.reading import JournalReader
-from search.tuning import STAGE as TUNING
 from workflow.config import load_config
 from workflow.run import answer
 from workflow.run_folder import RunFolder, existing_run
-from workflow.standing import Crew, Standing, duration
+from workflow.standing import Crew, Standing, budgets_of, duration
 
 REDRAW_S = 1.0
 REASONS = 3  # of the last failures
@@ -69,8 +67,7 @@ class Watch:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.folder: RunFolder = existing_run(path)
-        config = load_config(self.folder.config, {})
-        self.budgets = {EVOLUTION: config.search.most_evaluations, TUNING: config.tuning.most_evaluations}
+        self.budgets = budgets_of(load_config(self.folder.config, {}))
         self.working = self.finished = False
         self.standings: dict[str, Standing] = defaultdict(Standing)
         self.crews: dict[str, Crew] = {}

@@ -11,7 +11,7 @@ from analysis.figures.style import BLUE, plain_axes, save_figure, say_instead
 from analysis.importance import FEWEST, gene_importance
 from search.evaluation import Evaluation, Status
 
-MOST_SHOWN = 15
+MOST_SHOWN, FEWEST_ROWS = 15, 6
 
 
 def draw_gene_importance(evaluations: Sequence[Evaluation], path: Path) -> Path:
@@ -34,14 +34,14 @@ def draw_gene_importance(evaluations: Sequence[Evaluation], path: Path) -> Path:
     order = importance.drop.argsort()[::-1][:MOST_SHOWN]
     rows = np.arange(len(order))
     axes.barh(rows, importance.drop[order], xerr=importance.error[order], color=BLUE, ecolor="0.3", height=0.7)
-    axes.set_yticks(rows, [importance.names[number] for number in order])
+    axes.set_yticks(rows, [importance.names[number].replace("_", " ") for number in order])
     for row, number in enumerate(order):
         if importance.fitter[number] and importance.drop[number] > importance.error[number]:
             right = max(importance.drop[number] + importance.error[number], 0)
             text = f" fitter with {importance.fitter[number]}"
             axes.text(right, row, text, va="center", fontsize=8, color="0.3")
     axes.margins(x=0.15)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(order), FEWEST_ROWS) - 0.4, -0.6)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("importance: loss of R² when the gene's values are shuffled (± standard error)")
     axes.set_title(

@@ -22,6 +22,7 @@ from analysis.figures.style import (
 from analysis.genealogy import Step, family, main_line, most_telling
 from analysis.population import kind_of_origin
 from search.evaluation import Evaluation
+from search.tuning import STAGE as TUNING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,9 +42,9 @@ def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None,
     import numpy as np
     from matplotlib import pyplot as plt
 
-    if winner is None:
+    if winner is None or all(e.request.stage == TUNING for e in evaluations):
         figure, axes = plt.subplots(figsize=(10, 2.5), layout="constrained")
-        say_instead(axes, "no network was evaluated well: nobody has won")
+        say_instead(axes, "no network was evaluated well: nobody has won" if winner is None else _without(winner))
         return save_figure(figure, path)
     steps = main_line(evaluations, winner)
     shown = most_telling(steps, MOST_STEPS)
@@ -65,6 +66,14 @@ def draw_genealogy(evaluations: Sequence[Evaluation], winner: Evaluation | None,
         fontsize=10.5,
     )
     return save_figure(figure, path)
+
+
+def _without(winner: Evaluation) -> str:
+    """Of a winner of a tuning without an evolution, why there is nothing to tell."""
+    return (
+        f"network {winner.request.index}, the fittest (error {1 - winner.fitness:.3f}), has no ancestors: "
+        f"its topology was given, its hyperparameters are a set of the tuning ({winner.request.origin})"
+    )
 
 
 def _lines(step: Step) -> list[str]:

@@ -97,6 +97,8 @@ def _show(
             label=f"{name}: {error[number]:.3f} at {cost[number]:.3g}", linestyle="none", clip_on=False, zorder=4,
         )  # fmt: skip
     panel.set_xscale("log")
+    if np.ptp(cost) == 0:  # only the training was varied
+        panel.set_xlim(cost[0] / 2, cost[0] * 2)
     panel.set_ylim(limits)
     narrow = cost[cost > 0].min() > cost.max() / 100
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))

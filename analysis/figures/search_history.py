@@ -29,19 +29,19 @@ from search.evaluation import Evaluation, Status
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLES = {"evolution": "evolution", "tuning": "tuning of the best topology"}
+STAGES = ("evolution", "tuning")
 MOST_STEPS = 3000  # of a line
 
 
 def draw_search_history(evaluations: Sequence[Evaluation], rules: Rules, path: Path) -> Path:
-    """Draw the error of networks by generation, and beside it by tuned set.
+    """Draw the error of networks by generation, and beside it by tuned set; only one of them where the other was not.
 
     A dot is a network, by its origin; ticks below are those that failed. The band holds the middle half of the
     population, as `rules` make it.
     """
     from matplotlib import pyplot as plt
 
-    stages = {name: [e for e in evaluations if e.request.stage == name] for name in TITLES}
+    stages = {name: [e for e in evaluations if e.request.stage == name] for name in STAGES}
     shown = [name for name, of_stage in stages.items() if of_stage] or ["evolution"]
     figure, panels = plt.subplots(
         1, len(shown), figsize=(10, 5), sharey=True, squeeze=False, width_ratios=[3, 2][: len(shown)],
@@ -58,7 +58,8 @@ def draw_search_history(evaluations: Sequence[Evaluation], rules: Rules, path: P
             _show_population(panel, stages[name], rules)
         _show_best(panel, _fitness(stages[name]), per_x, _best(stages["evolution"] if name == "tuning" else []))
         panel.set_xlabel("generation" if name == "evolution" else "hyperparameter set")
-        panel.set_title(f"{TITLES[name]}: {counted(len(stages[name]), 'network')}", fontsize=10.5)
+        title = "tuning of the best topology" if name == "tuning" and stages["evolution"] else name
+        panel.set_title(f"{title}: {counted(len(stages[name]), 'network')}", fontsize=10.5)
         panel.set_ylim(limits)
         plain_axes(panel)
         panel.set_xlim(left=0)

@@ -27,6 +27,8 @@ ORIGINS = {
     "crossover": (BLUE, "s"),
     "random": ("#bbbbbb", "o"),
     "svm": (VERMILION, "D"),
+    "trees": (GREEN, "s"),
+    "tpe": (BLUE, "^"),
 }
 STAGES = {"evolution": BLUE, "tuning": ORANGE}
 SCORES = {

@@ -1,5 +1,6 @@
 """Figures say with their colours what the scores say with numbers."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -95,6 +96,62 @@ def shown(monkeypatch):
 
 def legend(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+@pytest.fixture
+def tuned(evaluated):
+    """A tuning of a given topology, without an evolution: six random sets, six that a model chose; one failed."""
+    sets = [
+        evaluated(i, 0.6 + i / 100, (), Status.OK if i else Status.CRASHED, "tuning", ("random", "trees")[i // 6])
+        for i in range(12)
+    ]
+    return [replace(e, request=replace(e.request, generation=i // 6)) for i, e in enumerate(sets)]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_the_pictures_of_a_tuning_without_evolution_can_be_drawn(tuned, picture, tmp_path):
+    for length in (1, 2, 12):
+        path = drawings(tuned[:length])[picture](tmp_path / "a.png")
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_history_of_a_tuning_without_evolution_is_one_panel_of_its_sets(tuned, shown):
+    (panel,) = shown(tuned, "history").axes
+    assert panel.get_title() == "tuning: 12 networks"
+    assert legend(panel) == ["random", "trees", "failed: 1 crashed", "best so far"]
+    best = next(line for line in panel.get_lines() if line.get_label() == "best so far")
+    assert list(best.get_xdata()) == list(range(1, 13))
+    assert list(best.get_ydata()[1:]) == pytest.approx([0.4 - i / 100 for i in range(1, 12)])
+
+
+def test_a_tuning_of_the_best_of_an_evolution_says_so(evaluated, tuned, shown):
+    evolved = [evaluated(i, 0.9) for i in range(4)]
+    later = [replace(e, request=replace(e.request, index=4 + i, parents=(3,))) for i, e in enumerate(tuned)]
+    first, second = shown([*evolved, *later], "history").axes
+    assert first.get_title() == "evolution: 4 networks"
+    assert second.get_title() == "tuning of the best topology: 12 networks"
+
+
+def test_the_fittest_of_a_tuning_without_evolution_has_no_genealogy(tuned, shown):
+    (axes,) = shown(tuned, "genealogy").axes
+    said = axes.texts[0].get_text()
+    assert said.startswith("network 11, the fittest (error 0.290), has no ancestors")
+    assert said.endswith("(trees)")
+
+
+def test_networks_of_one_cost_are_in_the_middle(evaluated, shown):
+    genome = evaluated(0).request.genome
+    left, right = shown([evaluated(i, 0.5 + i / 10, genome=genome) for i in range(4)], "pareto").axes
+    for panel in (left, right):
+        dots = next(line for line in panel.get_lines() if line.get_label() == "networks")
+        low, high = panel.get_xlim()
+        assert dots.get_xdata() == pytest.approx([np.sqrt(low * high)] * 4)
+
+
+def test_networks_that_are_all_the_same_tell_nothing_about_genes(evaluated, shown):
+    genome = evaluated(0).request.genome
+    axes = shown([evaluated(i, 0.5 + i / 1000, genome=genome) for i in range(70)], "importance").axes[0]
+    assert "70 networks do not tell which genes matter" in axes.texts[0].get_text()
 
 
 def test_failures_and_the_worst_do_not_squeeze_the_error_axis(evaluated, shown):
