@@ -12,23 +12,21 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.evaluate import EvaluationSettings, evaluate
+from apps.evaluate import EvaluationSettings
 from apps.weights import WeightsFolder
+from benchmarks.processes import processes
 from data_prep.staging import file_hash
 from search.budget import Budget
 from search.campaign import Crew, run_campaign
-from search.evaluation import Evaluation, Request
+from search.evaluation import Evaluation
 from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
@@ -48,21 +46,7 @@ STRATEGIES: dict[str, Callable[[int], Evolution]] = {
 
 def run(strategy: Evolution, settings: EvaluationSettings, path: Path, evaluations: int, workers: int) -> None:
     """Run one campaign, or go on with it, on fresh worker processes."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, closing(Journal(path)) as journal:
-
-        def evaluator(request: Request) -> Future[Evaluation]:
-            record: Future[Evaluation] = Future()
-
-            def finish(done: Future[dict[str, Any]]) -> None:
-                error = done.exception()
-                if error is None:
-                    record.set_result(Evaluation.from_message(done.result(), request))
-                else:
-                    record.set_exception(error)
-
-            pool.submit(evaluate, request, settings).add_done_callback(finish)
-            return record
-
+    with processes(workers, settings) as evaluator, closing(Journal(path)) as journal:
         weights = None if settings.weights is None else WeightsFolder(settings.weights, 1, journal.evaluations())
 
         def show(evaluation: Evaluation) -> None:

@@ -60,7 +60,7 @@ class SearchStage:
         self.crew = Crew(engine.workers, patience_s=limit_s * PATIENCE)
 
     def finalists(self) -> list[Finalist]:
-        """Evolve, unless the user gave a topology; then tune it, or the best. Returns the best of all networks, best first.
+        """Evolve and tune the best topology, or tune the one that the user gave; returns the best networks, best first.
 
         Goes on from what the journal holds. Raises KeyboardInterrupt when it was stopped, CampaignError when nothing
         could be evaluated.

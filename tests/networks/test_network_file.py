@@ -346,7 +346,6 @@ def test_a_set_comes_back_from_plain_data(network):
     assert [again.genome(one) for one in sets] == [read.genome(one) for one in sets]
 
 
-# To append to tests/networks/test_network_file.py once the kind "upsample" is there (import Upsample from networks.space).
 def test_the_example_is_a_u_net_of_two_levels():
     read = read_network(ROOT / "examples" / "unet.json")
     assert notes_of_network(ROOT / "examples" / "unet.json") == []
