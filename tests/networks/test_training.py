@@ -14,9 +14,11 @@ from networks.build import build
 from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, training_flops_by_slope, weights
 from networks.genome import LENGTH, decode, encode
 from networks.inherit import save_weights
+from networks.loss import loss as loss_of
 from networks.metrics import BINS, class_scores, pixel_scores
+from networks.optimiser import schedule_for
 from networks.space import LEARNING_RATES, SCHEDULES, Convolution, Limits, NetworkSpec, sample
-from networks.train import Checks, _loss, _schedule, tiles_on_device, train
+from networks.train import Checks, tiles_on_device, train
 
 CPU = torch.device("cpu")
 
@@ -157,7 +159,7 @@ def test_flops_counted_directly_agree_with_the_slope_over_4_to_18_iterations(see
 @pytest.mark.parametrize("kind", SCHEDULES[1:])
 def test_learning_rates_rise_first_and_all_but_the_constant_end_near_nothing(kind):
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule, rates = _schedule(optimiser, kind, 100), []
+    schedule, rates = schedule_for(optimiser, kind, 100), []
     for _ in range(100):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
@@ -187,13 +189,13 @@ def test_unlabelled_pixels_do_not_count_and_a_batch_of_them_is_no_loss_to_anyone
     labels = torch.randint(0, 3, (2, 8, 9))
     labels[:, :4] = IGNORE
     weight = torch.tensor([1.0, 3.0, 0.2])
-    loss = _loss(logits, labels, kind, weight, 2)
+    loss = loss_of(logits, labels, kind, weight, 2)
     changed = logits.clone()
     changed[:, :, :4] = 100.0
-    assert torch.equal(_loss(changed, labels, kind, weight, 2), loss)
+    assert torch.equal(loss_of(changed, labels, kind, weight, 2), loss)
     if kind == "cross_entropy":
         torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels, weight, ignore_index=IGNORE))
-    assert _loss(logits, torch.full_like(labels, IGNORE), kind, weight, 2) == 0
+    assert loss_of(logits, torch.full_like(labels, IGNORE), kind, weight, 2) == 0
 
 
 def test_a_set_of_plain_images_is_learnt_image_by_image(tmp_path):
