@@ -23,29 +23,6 @@ from networks.train import Checks, tiles_on_device, train
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def blob_tiles(tmp_path_factory):
-    """Tiles of noise with bright blobs; the blobs are the defects."""
-    rng = np.random.default_rng(0)
-
-    def draw(count):
-        images = rng.normal(0, 0.5, (count, 32, 32)).astype(np.float32)
-        labels = np.zeros((count, 32, 32), np.uint8)
-        y, x = np.mgrid[:32, :32]
-        for image, label in zip(images, labels, strict=True):
-            for cy, cx in rng.uniform(4, 28, (3, 2)):
-                squared = (y - cy) ** 2 + (x - cx) ** 2
-                image += 3 * np.exp(-squared / 8)
-                label[squared <= 6] = 1
-        return images, labels
-
-    path = tmp_path_factory.mktemp("tiles") / "tiles.h5"
-    origins = np.array([[0, 0, 32 * i] for i in range(4)])
-    save_tiles(TileSet(*draw(20), *draw(4), origins, ("blob", "hole"), 8.0, None, -1.5, {}), {}, path)
-    torch.set_num_threads(1)
-    return path
-
-
 def spec_for(seed, **training):
     spec = decode(encode(sample(np.random.default_rng(seed))), Limits())
     return replace(
@@ -69,6 +46,15 @@ def test_the_same_seed_gives_the_same_network_bit_for_bit(blob_tiles):
     assert all(torch.equal(a, b) for a, b in pairs)
     assert first.scores == again.scores
     assert first.scores != other.scores
+
+
+def test_dropout_comes_from_the_seed_too_and_changes_the_network(blob_tiles):
+    data, spec = tiles_on_device(blob_tiles, CPU), spec_for(2)
+    wet, dry = (
+        replace(spec, layers=tuple(replace(layer, dropout=rate) for layer in spec.layers)) for rate in (0.2, 0.0)
+    )
+    first, again, without = (train(one, data, 6, 60, seed=7) for one in (wet, wet, dry))
+    assert first.scores == again.scores != without.scores
 
 
 def test_divergence_is_a_result(blob_tiles):
