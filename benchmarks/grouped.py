@@ -33,7 +33,7 @@ from networks.space import (
     one_of,
     sample,
 )
-from networks.train import Learner, TileTensors, Trained, default_device, tiles_on_device, train
+from networks.train import Learner, TileTensors, Trained, default_device, draw, tiles_on_device, train
 
 DRAWS = 30
 LENET = NetworkSpec(
@@ -76,7 +76,7 @@ def seconds_per_draw(spec: NetworkSpec, data: TileTensors) -> float:
     for number in range(DRAWS + 1):
         if number == 1:  # the first is slow
             started = time.perf_counter()
-        float(learner.draw()[0].sum())  # waits for a GPU
+        float(draw([learner])[0].sum())  # waits for a GPU
     return (time.perf_counter() - started) / DRAWS
 
 

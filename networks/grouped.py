@@ -18,7 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from networks.build import channels_last
 from networks.loss import loss
 from networks.space import Convolution, FullyConnected, Layer, NetworkSpec
-from networks.train import Learner, TileTensors, Trained, half_precision, looks_at_loss, time_cap
+from networks.train import Learner, TileTensors, Trained, draw, half_precision, looks_at_loss, time_cap
 
 State = dict[str, Tensor]
 
@@ -81,7 +81,7 @@ def train_group(
     taken = (time.perf_counter() - started) / len(everyone)
     for learner in everyone:
         channels_last(learner.model)
-    return [ends.get(learner) or learner.finished(done, taken, stopped) for learner in everyone]
+    return [ends.get(learner) or learner.finished(done, taken, stopped, {}) for learner in everyone]
 
 
 class _Stack:
@@ -113,9 +113,7 @@ class _Stack:
                 logits = functional_call(self.shape, (parameters, buffers), (images,))
             return loss(logits.float(), labels, training.loss, weight, hole)
 
-        # One by one, as each network has its own random numbers.
-        batches = zip(*(learner.draw() for learner in self.learners), strict=True)
-        images, labels = (torch.stack(part) for part in batches)
+        images, labels = (part.view(len(self.learners), -1, *part.shape[1:]) for part in draw(self.learners))
         values: Tensor = vmap(of_one)(self.parameters, self.buffers, images, labels, self.weights)
         return values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from data_prep.labels import HOLE, IGNORE
 from data_prep.tiles import TileSet, load_tiles
-from networks.augment import Holes, augment, paint_holes
+from networks.augment import Holes, Noise, augment, paint_holes
 from networks.build import PixelNetwork, build
 from networks.inherit import inherit
 from networks.loss import loss
@@ -143,7 +143,7 @@ def train(
         if time.perf_counter() - started > seconds:
             stopped = time_cap(done)
             break
-    return replace(learner.finished(done, time.perf_counter() - started, stopped), on_the_way=on_the_way)
+    return learner.finished(done, time.perf_counter() - started, stopped, on_the_way)
 
 
 class Learner:
@@ -164,30 +164,9 @@ class Learner:
         self.weight = data.class_weights(spec.training.defect_weight)
         self.model.train()
 
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """Images (batch, 1, y, x) and labels (batch, y, x) or (batch,) of random training tiles, augmented.
-
-        The noise of the next forward pass is drawn with them.
-        """
-        data, generator = self.data, self.generator
-        chosen = torch.randint(
-            len(data.train), (self.training.batch_size,), generator=generator, device=data.train.device
-        )
-        images, labels = data.train[chosen], data.train_labels[chosen]
-        strength, dark_level = self.training.augmentation, data.tiles.dark_level
-        if data.tiles.per_tile:
-            nowhere = torch.zeros_like(images[:, 0], dtype=torch.uint8)
-            images = augment(images, nowhere, strength, dark_level, generator)[0]
-        else:
-            holes = Holes(dark_level, data.tiles.period_px, data.hole)
-            images, labels = augment(*paint_holes(images, labels, holes, generator), strength, dark_level, generator)
-        for dropout in self.model.dropouts():
-            dropout.draw(generator)
-        return images, labels.long()
-
     def loss(self) -> Tensor:
         """The loss on a batch."""
-        images, labels = self.draw()
+        images, labels = draw([self])
         with half_precision(images.device):
             logits = self.model(images.contiguous(memory_format=torch.channels_last))
         return loss(logits.float(), labels, self.training.loss, self.weight, self.data.hole)
@@ -202,7 +181,7 @@ class Learner:
         """The end of a network whose loss is no number after `done` iterations."""
         return Trained(self.model, done, seconds, {}, f"loss not finite at iteration {done}")
 
-    def finished(self, done: int, seconds: float, stopped: str) -> Trained:
+    def finished(self, done: int, seconds: float, stopped: str, on_the_way: dict[int, float]) -> Trained:
         """Measure the network after `done` iterations, which took `seconds`."""
         started = time.perf_counter()
         probability = class_probability(self.model, self.data.validation)
@@ -210,7 +189,31 @@ class Learner:
         if not np.isfinite(probability).all():
             return Trained(self.model, done, seconds, {}, "outputs not finite after training")
         scores = _scores(probability, self.data)
-        return Trained(self.model, done, seconds, scores, "", stopped, inference, self.inherited)
+        return Trained(self.model, done, seconds, scores, "", stopped, inference, self.inherited, on_the_way)
+
+
+def draw(learners: Sequence[Learner]) -> tuple[Tensor, Tensor]:
+    """Images (image, 1, y, x) and labels (image, y, x) or (image,) of random training tiles, augmented.
+
+    A batch for each network, one after the other; what its layers drop is drawn with it. All is drawn from the
+    network's own random numbers, so that it gets the same in any company; the networks share data and batch size.
+    """
+    data, training = learners[0].data, learners[0].training
+    generators = [learner.generator for learner in learners]
+    among, size = len(data.train), (training.batch_size,)
+    chosen = torch.cat([torch.randint(among, size, generator=one, device=one.device) for one in generators])
+    images, labels, noise = data.train[chosen], data.train_labels[chosen], Noise(*generators)
+    strength, dark_level = training.augmentation, data.tiles.dark_level
+    if data.tiles.per_tile:
+        nowhere = torch.zeros_like(images[:, 0], dtype=torch.uint8)
+        images = augment(images, nowhere, strength, dark_level, noise)[0]
+    else:
+        holes = Holes(dark_level, data.tiles.period_px, data.hole)
+        images, labels = augment(*paint_holes(images, labels, holes, noise), strength, dark_level, noise)
+    for learner in learners:
+        for dropout in learner.model.dropouts():
+            dropout.draw(learner.generator)
+    return images, labels.long()
 
 
 def half_precision(device: torch.device) -> torch.autocast:

@@ -126,6 +126,21 @@ def test_one_that_diverges_leaves_the_others_as_they_are(double):
     assert lost.scores == {}
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # of a first step that is skipped
+def test_gradients_that_are_too_large_for_one_make_no_other_skip_a_step(blob_tiles, monkeypatch):
+    """As on a GPU, where gradients are scaled to fit half precision, here single."""
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda *_, **__: torch.amp.grad_scaler.GradScaler("cpu", 2.0**118))
+    data = tiles_on_device(blob_tiles, CPU)
+    first, second, third = three(replace(TRAINING, optimiser="sgd", learning_rate=0.001, loss="focal"))
+    large = replace(second, training=replace(second.training, defect_weight=1e12))
+    begun = train(large, data, 1, 60, SEEDS[1]).model.head.weight
+    specs = [first, large, third]
+    together = train_group(specs, data, 10, 60, SEEDS)
+    for spec, seed, trained in zip(specs, SEEDS, together, strict=True):
+        assert_same(trained, train(spec, data, 10, 60, seed), tolerance=1e-3)
+    torch.testing.assert_close(together[1].model.head.weight, begun, rtol=0, atol=0)
+
+
 def test_a_group_of_which_all_diverge_ends(blob_tiles):
     wild = network(replace(TRAINING, optimiser="sgd", learning_rate=1e30))
     trained = train_group([wild, wild], tiles_on_device(blob_tiles, CPU), 10_000_000, 60, (1, 2))
