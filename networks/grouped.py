@@ -61,7 +61,7 @@ def train_group(
         Learner(spec, data, iterations, seed, files)
         for spec, seed, files in zip(specs, seeds, parents or [()] * len(specs), strict=True)
     ]
-    stack, stopped = _Stack(everyone), ""
+    stack, stopped = Stack(everyone), ""
     ends: dict[Learner, Trained] = {}
     started = time.perf_counter()
     done = 0
@@ -74,7 +74,7 @@ def train_group(
             ends |= {learner: learner.diverged(done, taken) for learner in lost}
             if len(ends) == len(everyone):
                 break
-            stack = _Stack([learner for learner in everyone if learner not in ends])
+            stack = Stack([learner for learner in everyone if learner not in ends])
         if time.perf_counter() - started > seconds:
             stopped = time_cap(done)
             break
@@ -84,7 +84,7 @@ def train_group(
     return [ends.get(learner) or learner.finished(done, taken, stopped, {}) for learner in everyone]
 
 
-class _Stack:
+class Stack:
     """Networks as one: their weights, statistics and noise are from now on rows of the stack's.
 
     So each network's own optimiser, which is PyTorch's, changes the stack, and its gradient scaler is its own too: a
