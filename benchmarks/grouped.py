@@ -73,12 +73,12 @@ def rate(trained: Sequence[Trained]) -> float:
     return sum(one.iterations for one in trained) / sum(one.seconds for one in trained)
 
 
-class Calls(TorchDispatchMode):
+class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that do something; those of `foreach` count once."""
 
-    count = 0
+    count: int = 0
 
-    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.count += not (operation.is_view or "empty" in str(operation) or "detach" in str(operation))
         return operation(*args, **(kwargs or {}))
 
@@ -90,7 +90,8 @@ def calls(specs: Sequence[NetworkSpec], data: TileTensors) -> float:
         learner.optimiser.param_groups[0]["foreach"] = True
     stack = Stack(learners)
     stack.step(stack.losses())  # the first step makes the optimiser's state
-    with Calls() as counted:
+    counted: Calls
+    with Calls() as counted:  # type: ignore[no-untyped-call]
         stack.step(stack.losses())
     return counted.count / len(specs)
 
