@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +38,37 @@ class Holes:
     kind: int
 
 
-def paint_holes(images: Tensor, labels: Tensor, holes: Holes, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+class Noise:
+    """Random numbers for a batch: an equal part of the images from each generator, in their order.
+
+    So the tiles of networks that are trained together are augmented at once, each with its own network's numbers.
+    """
+
+    def __init__(self, *generators: torch.Generator) -> None:
+        self.generators = generators
+
+    def uniform(self, shape: Sequence[int], low: float, high: float) -> Tensor:
+        """Numbers (image, ...) between `low` and `high`."""
+        numbers = self._empty(shape)
+        for part, generator in self._parts(numbers):
+            part.uniform_(low, high, generator=generator)
+        return numbers
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Numbers (image, ...) of mean 0 and deviation 1."""
+        numbers = self._empty(shape)
+        for part, generator in self._parts(numbers):
+            part.normal_(generator=generator)
+        return numbers
+
+    def _empty(self, shape: Sequence[int]) -> Tensor:
+        return torch.empty(*shape, device=self.generators[0].device)
+
+    def _parts(self, numbers: Tensor) -> Iterator[tuple[Tensor, torch.Generator]]:
+        return zip(numbers.chunk(len(self.generators)), self.generators, strict=True)
+
+
+def paint_holes(images: Tensor, labels: Tensor, holes: Holes, noise: Noise) -> tuple[Tensor, Tensor]:
     """Take the crystal away from parts of some tiles, and label them as holes.
 
     A hole that grows later in a movie is in no labelled frame, and what a network makes of a
@@ -47,30 +78,24 @@ def paint_holes(images: Tensor, labels: Tensor, holes: Holes, generator: torch.G
     batch, _, height, width = images.shape
     device = images.device
 
-    def uniform(*shape: int, low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(shape, generator=generator, device=device)
-
-    chosen = uniform(batch, 1, 1, low=0, high=1) < HOLE_SHARE
+    chosen = noise.uniform((batch, 1, 1), 0, 1) < HOLE_SHARE
     shortest, longest = (radius * holes.period_px for radius in HOLE_RADII)
-    radius = uniform(batch, HOLE_DISKS, 1, 1, low=shortest, high=longest)
+    radius = noise.uniform((batch, HOLE_DISKS, 1, 1), shortest, longest)
     # One disk anywhere; the others overlap it, so that holes are of many shapes.
-    centre = uniform(batch, 1, 2, low=0, high=1) * torch.tensor([height, width], device=device)
-    centre = centre + uniform(batch, HOLE_DISKS, 2, low=-1, high=1) * radius[:, :1, :, 0]
+    centre = noise.uniform((batch, 1, 2), 0, 1) * torch.tensor([height, width], device=device)
+    centre = centre + noise.uniform((batch, HOLE_DISKS, 2), -1, 1) * radius[:, :1, :, 0]
     y = torch.arange(height, device=device).view(1, 1, -1, 1) - centre[..., 0].view(batch, -1, 1, 1)
     x = torch.arange(width, device=device).view(1, 1, 1, -1) - centre[..., 1].view(batch, -1, 1, 1)
     inside = (y**2 + x**2 < radius**2).any(1) & chosen
     # The probe blurs the rim.
     share = functional.avg_pool2d(inside[:, None].float(), 3, 1, 1, count_include_pad=False)
-    level = holes.level - uniform(batch, 1, 1, 1, low=0, high=VACUUM_BELOW)
-    noise = uniform(batch, 1, 1, 1, low=0, high=VACUUM_NOISE)
-    vacuum = level + noise * torch.randn(images.shape, generator=generator, device=device)
+    level = holes.level - noise.uniform((batch, 1, 1, 1), 0, VACUUM_BELOW)
+    vacuum = level + noise.uniform((batch, 1, 1, 1), 0, VACUUM_NOISE) * noise.normal(images.shape)
     painted = torch.where(inside, torch.full_like(labels, holes.kind), labels)
     return torch.lerp(images, vacuum, share), painted
 
 
-def augment(
-    images: Tensor, labels: Tensor, strength: float, dark_level: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def augment(images: Tensor, labels: Tensor, strength: float, dark_level: float, noise: Noise) -> tuple[Tensor, Tensor]:
     """Turn, mirror, scale and distort tiles with their labels; change their sharpness, noise and contrast.
 
     `images` (batch, 1, y, x), levelled, `labels` (batch, y, x) uint8; the same shapes come back. Turns
@@ -78,12 +103,11 @@ def augment(
     has a variance that grows with the brightness above `dark_level`. Labels of what comes in
     from outside a tile are `IGNORE`.
     """
-    batch, device = images.shape[0], images.device
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((batch, 1, 1, 1), generator=generator, device=device)
+        return noise.uniform((len(images), 1, 1, 1), low, high)
 
-    jitter = strength * uniform(0, JITTER_PX) * _row_shifts(images, generator)
+    jitter = strength * uniform(0, JITTER_PX) * _row_shifts(images, noise)
     scale = 1 + strength * uniform(-SCALE, SCALE)
     grid = _sources(uniform(0, TURN), uniform(0, 1) < 0.5, scale, jitter, images.shape[-1])
     moved = functional.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
@@ -94,17 +118,16 @@ def augment(
     # Straight in brightness: as asked at the mean, which is 0 in a levelled image, NOISE_FLOOR of it at `dark_level`.
     power = (strength * uniform(0, NOISE)) ** 2
     variance = (power + power * ((NOISE_FLOOR - 1) / dark_level) * moved).clamp_(min=0)
-    noise = torch.randn(moved.shape, generator=generator, device=device)
-    moved = torch.addcmul(moved, variance.sqrt_(), noise)
+    moved = torch.addcmul(moved, variance.sqrt_(), noise.normal(moved.shape))
     gain, offset = 1 + strength * uniform(-CONTRAST, CONTRAST), strength * uniform(-OFFSET, OFFSET)
     return torch.addcmul(offset, moved, gain), moved_labels[:, 0].to(torch.uint8) + IGNORE
 
 
-def _row_shifts(images: Tensor, generator: torch.Generator) -> Tensor:
+def _row_shifts(images: Tensor, noise: Noise) -> Tensor:
     """Random shifts (batch, 1, y, 1) of deviation 1, nearly the same for neighbouring rows."""
     batch, _, height, _ = images.shape
     kernel = _gaussian(torch.full((1, 1, 1, 1), JITTER_ROWS, device=images.device)).mT
-    free = torch.randn((batch, 1, height + 2 * REACH, 1), generator=generator, device=images.device)
+    free = noise.normal((batch, 1, height + 2 * REACH, 1))
     return functional.conv2d(free, kernel / kernel.norm())
 
 

@@ -24,10 +24,33 @@ PADDING_MODES: dict[str, Literal["zeros", "replicate"]] = {"zeros": "zeros", "re
 PRIOR = 0.05
 
 
+class Dropout(nn.Module):
+    """Dropout of whole channels in training, with noise that is drawn before the forward pass.
+
+    So that a network draws the same noise, from a generator of its own, whether it is trained alone or in a group.
+    """
+
+    kept: Tensor
+
+    def __init__(self, batch_size: int, channels: int, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.register_buffer("kept", torch.ones(batch_size, channels, 1, 1), persistent=False)
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Choose anew which channels of which images are kept."""
+        if self.rate:
+            self.kept.bernoulli_(1 - self.rate, generator=generator).div_(1 - self.rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, y, x) to the same shape, for at most as many images as a batch has in training."""
+        return x * self.kept[: len(x)] if self.training and self.rate else x
+
+
 class Block(nn.Module):
     """Convolution, normalisation, activation and dropout, with an optional skip link."""
 
-    def __init__(self, channels: int, layer: Convolution) -> None:
+    def __init__(self, channels: int, layer: Convolution, batch_size: int) -> None:
         super().__init__()
         size = (layer.kernel_height, layer.kernel_width)
         self.skip = layer.skip
@@ -43,7 +66,7 @@ class Block(nn.Module):
         )
         self.normalisation = nn.BatchNorm2d(layer.kernels) if layer.normalisation == "batch" else nn.Identity()
         self.activation = ACTIVATION_MODULES[layer.activation]()
-        self.dropout = nn.Dropout2d(layer.dropout) if layer.dropout else nn.Identity()
+        self.dropout = Dropout(batch_size, layer.kernels, layer.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, y, x) to (batch, kernels, y / stride, x / stride)."""
@@ -62,7 +85,7 @@ class PixelNetwork(nn.Module):
         super().__init__()
         steps = walk(spec.layers)
         self.stride, self.deepest_stride = spec.stride, spec.deepest_stride
-        self.layers = nn.Sequential(*map(_module, steps))
+        self.layers = nn.Sequential(*(_module(step, spec.training.batch_size) for step in steps))
         self.joins = [step.joins for step in steps]
         self.head = nn.Conv2d(steps[-1].leaving, classes * self.stride**2, 1)
         self.shuffle = nn.PixelShuffle(self.stride) if self.stride > 1 else nn.Identity()
@@ -70,6 +93,10 @@ class PixelNetwork(nn.Module):
             belief = torch.full((classes,), math.log(PRIOR / max(1, classes - 1)))
             belief[0] = math.log(1 - PRIOR)
             self.head.bias = nn.Parameter(belief.repeat_interleave(self.stride**2))
+
+    def dropouts(self) -> list[Dropout]:
+        """The dropout of each layer that may have some, in their order."""
+        return [module for module in self.modules() if isinstance(module, Dropout)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, 1, y, x) to logits (batch, class, y, x)."""
@@ -101,15 +128,15 @@ class TileNetwork(PixelNetwork):
         return super().forward(x).mean((-2, -1))
 
 
-def _module(step: Step) -> nn.Module:
+def _module(step: Step, batch_size: int) -> nn.Module:
     layer = step.layer
     if isinstance(layer, Convolution):
-        return Block(step.entering, layer)
+        return Block(step.entering, layer, batch_size)
     if isinstance(layer, Upsample):
         return nn.Upsample(scale_factor=step.before // step.after)
     if isinstance(layer, FullyConnected):
-        parts: list[nn.Module] = [nn.Conv2d(step.entering, layer.neurons, 1), ACTIVATION_MODULES[layer.activation]()]
-        return nn.Sequential(*parts, nn.Dropout2d(layer.dropout)) if layer.dropout else nn.Sequential(*parts)
+        activation, dropout = ACTIVATION_MODULES[layer.activation](), Dropout(batch_size, layer.neurons, layer.dropout)
+        return nn.Sequential(nn.Conv2d(step.entering, layer.neurons, 1), activation, dropout)
     padding = layer.side // 2 if layer.side % 2 else 0
     if layer.operation == "max":
         return nn.MaxPool2d(layer.side, layer.stride, padding)

@@ -13,22 +13,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from data_prep.labels import HOLE, IGNORE
 from data_prep.tiles import TileSet, load_tiles
-from networks.augment import Holes, augment, paint_holes
+from networks.augment import Holes, Noise, augment, paint_holes
 from networks.build import PixelNetwork, build
 from networks.inherit import inherit
+from networks.loss import loss
 from networks.metrics import class_scores, pixel_scores
-from networks.space import NetworkSpec, Training
+from networks.optimiser import optimiser_for, schedule_for
+from networks.space import NetworkSpec
 
-SGD_FACTOR = 10.0
 HOLE_WEIGHT = 0.2
-FOCUS = 2.0  # the exponent of Lin et al., "Focal loss for dense object detection", ICCV 2017
 VALIDATION_BATCH = 16
 CHECK_EVERY = 10  # iterations
-WARM_UP = 0.05  # share of the iterations in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -123,64 +121,114 @@ def train(
     The learning rate follows one cycle (Smith and Topin, arXiv:1708.07120), a cosine (Loshchilov and Hutter,
     ICLR 2017) or is constant. The same seed on the same CPU with one thread gives the same network, bit for bit.
     """
-    device = data.train.device
-    torch.manual_seed(seed)
-    model = build(spec, data.classes, per_tile=data.tiles.per_tile).to(device)
-    inherited = inherit(model, spec, parents)
-    generator = torch.Generator(device=device).manual_seed(seed)
-    optimiser = _optimiser(model, spec.training)
-    schedule = _schedule(optimiser, spec.training.schedule, iterations)
-    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-    weight = data.class_weights(spec.training.defect_weight)
+    learner = Learner(spec, data, iterations, seed, parents)
     started = time.perf_counter()
     done = 0
     stopped, on_the_way = "", dict[int, float]()
-    model.train()
     for done in range(1, iterations + 1):
-        images, labels = _batch(data, spec.training, generator)
-        with torch.autocast(device.type, enabled=device.type == "cuda"):
-            logits = model(images.contiguous(memory_format=torch.channels_last))
-        value = _loss(logits.float(), labels.long(), spec.training.loss, weight, data.hole)
-        # Looking at the loss makes a GPU wait for the CPU, so not every time.
-        if (done % CHECK_EVERY == 0 or done == iterations) and not math.isfinite(value.item()):
-            return Trained(model, done, time.perf_counter() - started, {}, f"loss not finite at iteration {done}")
-        optimiser.zero_grad(set_to_none=True)
-        scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        scaler.step(optimiser)
-        scaler.update()
-        schedule.step()
+        value = learner.loss()
+        if looks_at_loss(done, iterations) and not math.isfinite(value.item()):
+            return learner.diverged(done, time.perf_counter() - started)
+        learner.optimiser.zero_grad(set_to_none=True)
+        learner.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+        learner.step()
         if checks is not None and done in checks.least:
-            on_the_way[done] = _scores(class_probability(model, data.validation), data)[checks.score]
-            model.train()
+            on_the_way[done] = _scores(class_probability(learner.model, data.validation), data)[checks.score]
+            learner.model.train()
             if on_the_way[done] < checks.least[done]:
                 stopped = (
                     f"{checks.score} {on_the_way[done]:.3f} after {done} iterations, wanted {checks.least[done]:.3f}"
                 )
                 break
         if time.perf_counter() - started > seconds:
-            stopped = f"time cap after {done} iterations"
+            stopped = time_cap(done)
             break
-    taken = time.perf_counter() - started
-    started = time.perf_counter()
-    probability = class_probability(model, data.validation)
-    inference = (time.perf_counter() - started) / data.validation.numel() * 1e6
-    if not np.isfinite(probability).all():
-        return Trained(model, done, taken, {}, "outputs not finite after training")
-    scores = _scores(probability, data)
-    return Trained(model, done, taken, scores, "", stopped, inference, inherited, on_the_way)
+    return learner.finished(done, time.perf_counter() - started, stopped, on_the_way)
 
 
-def _batch(data: TileTensors, training: Training, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images (batch, 1, y, x) and labels (batch, y, x) or (batch,) of random training tiles, augmented."""
-    among = len(data.train)
-    chosen = torch.randint(among, (training.batch_size,), generator=generator, device=data.train.device)
-    images, labels = data.train[chosen], data.train_labels[chosen]
+class Learner:
+    """A network in training, with all that is its own: its random numbers, optimiser and learning rate."""
+
+    def __init__(
+        self, spec: NetworkSpec, data: TileTensors, iterations: int, seed: int, parents: Sequence[Path]
+    ) -> None:
+        device = data.train.device
+        torch.manual_seed(seed)
+        self.data, self.training = data, spec.training
+        self.model = build(spec, data.classes, per_tile=data.tiles.per_tile).to(device)
+        self.inherited = inherit(self.model, spec, parents)
+        self.generator = torch.Generator(device=device).manual_seed(seed)
+        self.optimiser = optimiser_for(self.model, spec.training)
+        self.schedule = schedule_for(self.optimiser, spec.training.schedule, iterations)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+        self.weight = data.class_weights(spec.training.defect_weight)
+        self.model.train()
+
+    def loss(self) -> Tensor:
+        """The loss on a batch."""
+        images, labels = draw([self])
+        with half_precision(images.device):
+            logits = self.model(images.contiguous(memory_format=torch.channels_last))
+        return loss(logits.float(), labels, self.training.loss, self.weight, self.data.hole)
+
+    def step(self) -> None:
+        """One step down the gradients."""
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.schedule.step()
+
+    def diverged(self, done: int, seconds: float) -> Trained:
+        """The end of a network whose loss is no number after `done` iterations."""
+        return Trained(self.model, done, seconds, {}, f"loss not finite at iteration {done}")
+
+    def finished(self, done: int, seconds: float, stopped: str, on_the_way: dict[int, float]) -> Trained:
+        """Measure the network after `done` iterations, which took `seconds`."""
+        started = time.perf_counter()
+        probability = class_probability(self.model, self.data.validation)
+        inference = (time.perf_counter() - started) / self.data.validation.numel() * 1e6
+        if not np.isfinite(probability).all():
+            return Trained(self.model, done, seconds, {}, "outputs not finite after training")
+        scores = _scores(probability, self.data)
+        return Trained(self.model, done, seconds, scores, "", stopped, inference, self.inherited, on_the_way)
+
+
+def draw(learners: Sequence[Learner]) -> tuple[Tensor, Tensor]:
+    """Images (image, 1, y, x) and labels (image, y, x) or (image,) of random training tiles, augmented.
+
+    A batch for each network, one after the other; what its layers drop is drawn with it. All is drawn from the
+    network's own random numbers, so that it gets the same in any company; the networks share data and batch size.
+    """
+    data, training = learners[0].data, learners[0].training
+    generators = [learner.generator for learner in learners]
+    among, size = len(data.train), (training.batch_size,)
+    chosen = torch.cat([torch.randint(among, size, generator=one, device=one.device) for one in generators])
+    images, labels, noise = data.train[chosen], data.train_labels[chosen], Noise(*generators)
     strength, dark_level = training.augmentation, data.tiles.dark_level
     if data.tiles.per_tile:
         nowhere = torch.zeros_like(images[:, 0], dtype=torch.uint8)
-        return augment(images, nowhere, strength, dark_level, generator)[0], labels
-    holes = Holes(dark_level, data.tiles.period_px, data.hole)
-    return augment(*paint_holes(images, labels, holes, generator), strength, dark_level, generator)
+        images = augment(images, nowhere, strength, dark_level, noise)[0]
+    else:
+        holes = Holes(dark_level, data.tiles.period_px, data.hole)
+        images, labels = augment(*paint_holes(images, labels, holes, noise), strength, dark_level, noise)
+    for learner in learners:
+        for dropout in learner.model.dropouts():
+            dropout.draw(learner.generator)
+    return images, labels.long()
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """What a forward pass runs in: half precision where it is fast, on GPUs."""
+    return torch.autocast(device.type, enabled=device.type == "cuda")
+
+
+def looks_at_loss(done: int, iterations: int) -> bool:
+    """Whether to see if the loss is finite: it makes a GPU wait for the CPU, so not every time."""
+    return done % CHECK_EVERY == 0 or done == iterations
+
+
+def time_cap(done: int) -> str:
+    """Why a network is not trained in full that ran out of time."""
+    return f"time cap after {done} iterations"
 
 
 def _scores(probability: NDArray[np.float32], data: TileTensors) -> dict[str, float]:
@@ -201,50 +249,3 @@ def class_probability(model: PixelNetwork, images: Tensor) -> NDArray[np.float32
         for batch in torch.split(images, VALIDATION_BATCH)
     ]
     return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
-
-
-def _optimiser(model: PixelNetwork, training: Training) -> torch.optim.Optimizer:
-    rate, decay = training.learning_rate, training.weight_decay
-    if training.optimiser == "sgd":
-        return torch.optim.SGD(
-            model.parameters(),
-            lr=SGD_FACTOR * rate,
-            momentum=training.momentum,
-            weight_decay=decay / SGD_FACTOR,
-            nesterov=True,
-        )
-    return torch.optim.AdamW(model.parameters(), lr=rate, betas=(training.momentum, 0.99), weight_decay=decay)
-
-
-def _schedule(optimiser: torch.optim.Optimizer, kind: str, iterations: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """How the learning rate goes: one cycle up and down, a cosine down, or constant, the last two after a warm-up."""
-    if kind == "one_cycle":
-        highest = optimiser.param_groups[0]["lr"]
-        return torch.optim.lr_scheduler.OneCycleLR(optimiser, highest, max(iterations, 2), cycle_momentum=False)
-    warm = max(1, round(WARM_UP * iterations))
-
-    def share(done: int) -> float:
-        if done < warm or kind == "constant":
-            return min(1.0, (done + 1) / warm)
-        return 0.5 * (1 + math.cos(math.pi * (done - warm) / max(1, iterations - warm)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, share)
-
-
-def _loss(logits: Tensor, labels: Tensor, kind: str, weight: Tensor, hole: int) -> Tensor:
-    """Loss of logits (batch, class, y, x) against labels (batch, y, x), unlabelled pixels left out."""
-    known = labels != IGNORE
-    target = labels.where(known, 0)
-    each = functional.cross_entropy(logits, target, weight=weight, reduction="none") * known
-    if kind == "focal":
-        sure = torch.softmax(logits, 1).gather(1, target[:, None])[:, 0]
-        return ((1 - sure) ** FOCUS * each).sum() / known.sum().clamp(min=1)
-    # As torch's own mean, but 0 and not NaN for a batch in which nothing is labelled.
-    entropy = each.sum() / (weight[target] * known).sum().clamp(min=1.0)
-    if kind == "cross_entropy":
-        return entropy
-    # Soft Dice of defects other than holes (Milletari et al., "V-Net", 3DV 2016), beside the entropy.
-    single = (known & (labels != hole)).float()
-    defect = (1 - torch.softmax(logits, 1)[:, 0]) * single
-    truth = (labels > 0).float() * single
-    return entropy + 1 - (2 * (defect * truth).sum() + 1) / (defect.sum() + truth.sum() + 1)

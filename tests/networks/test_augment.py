@@ -8,14 +8,14 @@ import torch
 
 from data_prep.labels import IGNORE
 from networks import augment as module
-from networks.augment import Holes, augment, paint_holes
+from networks.augment import Holes, Noise, augment, paint_holes
 
 DARK = -2.0
 SIZE = (48, 64)  # not square, so that axes cannot be exchanged unseen
 
 
 def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return Noise(torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_blur_spreads_a_point_and_keeps_its_sum(only, monkeypatch):
 
 def test_contrast_and_level_differ_from_tile_to_tile(only):
     only("CONTRAST", "OFFSET")
-    images = torch.randn(200, 1, 32, 32, generator=seeded())
+    images = seeded().normal((200, 1, 32, 32))
     moved, _ = augment(images, torch.zeros(200, 32, 32, dtype=torch.uint8), 1.0, DARK, seeded())
     gain, level = moved.std((1, 2, 3)) / images.std((1, 2, 3)), moved.mean((1, 2, 3))
     assert gain.std() / gain.mean() > 0.08
@@ -206,10 +206,10 @@ def test_strength_sets_how_much_tiles_differ():
 
 
 def test_painted_holes_are_dark_flat_and_labelled_as_such():
-    generator = seeded(3)
-    images = torch.randn(64, 1, 48, 56, generator=generator)
+    noise = seeded(3)
+    images = noise.normal((64, 1, 48, 56))
     labels = torch.zeros(64, 48, 56, dtype=torch.uint8)
-    painted, kinds = paint_holes(images, labels, Holes(-3.0, 6.0, 2), generator)
+    painted, kinds = paint_holes(images, labels, Holes(-3.0, 6.0, 2), noise)
     hole = kinds == 2
     share = hole.flatten(1).any(1).float().mean()
     assert 0.02 < share < 0.4
@@ -218,3 +218,16 @@ def test_painted_holes_are_dark_flat_and_labelled_as_such():
     assert painted[:, 0][inside].max() < -1.5
     away = torch.nn.functional.max_pool2d(hole[:, None].float(), 3, 1, 1)[:, 0] == 0
     assert torch.equal(painted[:, 0][away], images[:, 0][away])
+
+
+def test_tiles_of_two_networks_are_augmented_at_once_as_one_by_one():
+    def augmented(images, *seeds):
+        noise = Noise(*(torch.Generator().manual_seed(seed) for seed in seeds))
+        labels = (images[:, 0] > 1).to(torch.uint8)
+        return augment(*paint_holes(images, labels, Holes(-3.0, 6.0, 2), noise), 1.0, DARK, noise)
+
+    images = seeded().normal((24, 1, 32, 32))
+    together, kinds = augmented(images, 5, 6)
+    first, second = augmented(images[:12], 5), augmented(images[12:], 6)
+    torch.testing.assert_close(together, torch.cat([first[0], second[0]]))
+    assert torch.equal(kinds, torch.cat([first[1], second[1]]))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from networks.build import build
+from networks.build import Dropout, build
 from networks.genome import LENGTH, decode, encode
 from networks.reach import reach
-from networks.space import Limits, Upsample, sample
+from networks.space import Convolution, FullyConnected, Limits, NetworkSpec, Upsample, sample
 
 
 def networks(count):
@@ -63,3 +63,35 @@ def test_a_fresh_network_believes_that_defects_are_rare():
             model.head.weight.zero_()
             background = torch.softmax(model(torch.randn(1, 1, 32, 32)), 1)[:, 0]
         torch.testing.assert_close(background, torch.full_like(background, 0.95))
+
+
+def test_dropout_keeps_whole_channels_at_its_rate_and_the_mean_as_it_was():
+    dropout, image = Dropout(500, 40, 0.2), torch.rand(500, 40, 3, 4)
+    before = torch.get_rng_state()
+    dropout.draw(torch.Generator().manual_seed(1))
+    assert torch.equal(torch.get_rng_state(), before)  # no noise from anywhere else
+    out = dropout(image)
+    kept = out[..., 0, 0] != 0
+    torch.testing.assert_close(out, image / 0.8 * kept[..., None, None])
+    assert kept.float().mean() == pytest.approx(0.8, abs=5 * (0.2 * 0.8 / 20_000) ** 0.5)
+    assert torch.equal(dropout(image), out)
+    dropout.draw(torch.Generator().manual_seed(2))
+    assert not torch.equal(dropout(image), out)
+    assert torch.equal(dropout.eval()(image), image)
+
+
+def test_dropout_is_no_part_of_what_is_saved():
+    def spec(rate):
+        convolution = Convolution(8, 3, 3, 1, 1, "zeros", "relu", "batch", rate, skip=False)
+        return NetworkSpec((convolution, FullyConnected(16, "relu", rate)), sample(np.random.default_rng(1)).training)
+
+    statistics = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    for rate in (0.0, 0.2):
+        assert list(build(spec(rate), 3).state_dict()) == [
+            "layers.0.convolution.weight",
+            *(f"layers.0.normalisation.{name}" for name in statistics),
+            "layers.1.0.weight",
+            "layers.1.0.bias",
+            "head.weight",
+            "head.bias",
+        ]

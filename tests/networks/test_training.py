@@ -14,34 +14,13 @@ from networks.build import build
 from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, training_flops_by_slope, weights
 from networks.genome import LENGTH, decode, encode
 from networks.inherit import save_weights
+from networks.loss import loss as loss_of
 from networks.metrics import BINS, class_scores, pixel_scores
+from networks.optimiser import schedule_for
 from networks.space import LEARNING_RATES, SCHEDULES, Convolution, Limits, NetworkSpec, sample
-from networks.train import Checks, _loss, _schedule, tiles_on_device, train
+from networks.train import Checks, tiles_on_device, train
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def blob_tiles(tmp_path_factory):
-    """Tiles of noise with bright blobs; the blobs are the defects."""
-    rng = np.random.default_rng(0)
-
-    def draw(count):
-        images = rng.normal(0, 0.5, (count, 32, 32)).astype(np.float32)
-        labels = np.zeros((count, 32, 32), np.uint8)
-        y, x = np.mgrid[:32, :32]
-        for image, label in zip(images, labels, strict=True):
-            for cy, cx in rng.uniform(4, 28, (3, 2)):
-                squared = (y - cy) ** 2 + (x - cx) ** 2
-                image += 3 * np.exp(-squared / 8)
-                label[squared <= 6] = 1
-        return images, labels
-
-    path = tmp_path_factory.mktemp("tiles") / "tiles.h5"
-    origins = np.array([[0, 0, 32 * i] for i in range(4)])
-    save_tiles(TileSet(*draw(20), *draw(4), origins, ("blob", "hole"), 8.0, None, -1.5, {}), {}, path)
-    torch.set_num_threads(1)
-    return path
 
 
 def spec_for(seed, **training):
@@ -67,6 +46,15 @@ def test_the_same_seed_gives_the_same_network_bit_for_bit(blob_tiles):
     assert all(torch.equal(a, b) for a, b in pairs)
     assert first.scores == again.scores
     assert first.scores != other.scores
+
+
+def test_dropout_comes_from_the_seed_too_and_changes_the_network(blob_tiles):
+    data, spec = tiles_on_device(blob_tiles, CPU), spec_for(2)
+    wet, dry = (
+        replace(spec, layers=tuple(replace(layer, dropout=rate) for layer in spec.layers)) for rate in (0.2, 0.0)
+    )
+    first, again, without = (train(one, data, 6, 60, seed=7) for one in (wet, wet, dry))
+    assert first.scores == again.scores != without.scores
 
 
 def test_divergence_is_a_result(blob_tiles):
@@ -157,7 +145,7 @@ def test_flops_counted_directly_agree_with_the_slope_over_4_to_18_iterations(see
 @pytest.mark.parametrize("kind", SCHEDULES[1:])
 def test_learning_rates_rise_first_and_all_but_the_constant_end_near_nothing(kind):
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule, rates = _schedule(optimiser, kind, 100), []
+    schedule, rates = schedule_for(optimiser, kind, 100), []
     for _ in range(100):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
@@ -187,13 +175,13 @@ def test_unlabelled_pixels_do_not_count_and_a_batch_of_them_is_no_loss_to_anyone
     labels = torch.randint(0, 3, (2, 8, 9))
     labels[:, :4] = IGNORE
     weight = torch.tensor([1.0, 3.0, 0.2])
-    loss = _loss(logits, labels, kind, weight, 2)
+    loss = loss_of(logits, labels, kind, weight, 2)
     changed = logits.clone()
     changed[:, :, :4] = 100.0
-    assert torch.equal(_loss(changed, labels, kind, weight, 2), loss)
+    assert torch.equal(loss_of(changed, labels, kind, weight, 2), loss)
     if kind == "cross_entropy":
         torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, labels, weight, ignore_index=IGNORE))
-    assert _loss(logits, torch.full_like(labels, IGNORE), kind, weight, 2) == 0
+    assert loss_of(logits, torch.full_like(labels, IGNORE), kind, weight, 2) == 0
 
 
 def test_a_set_of_plain_images_is_learnt_image_by_image(tmp_path):
