@@ -18,11 +18,15 @@ KINDS = ("prior", "mutation", "crossover")
 
 @dataclass(frozen=True)
 class Rules:
-    """What a search chose by: its population, see `search.population.Population`, and the name of its score."""
+    """What a search chose by: its population, see `search.population.Population`, and the name of its score.
+
+    `good_share` of the random sets of the tuning did well.
+    """
 
     population: int
     fitness: str = "f1"
     lifetime: int | None = None
+    good_share: float = 0.25
 
 
 def population_quantiles(evaluations: Sequence[Evaluation], rules: Rules, at: Sequence[int]) -> NDArray[np.float64]:

@@ -139,6 +139,7 @@ def _figures(
     from analysis.figures.genealogy import draw_genealogy
     from analysis.figures.network_diagram import draw_network
     from analysis.figures.pareto_front import draw_pareto_front
+    from analysis.figures.predictor_payoff import draw_predictor_payoff
     from analysis.figures.search_history import draw_search_history
     from analysis.figures.style import STAGES
     from analysis.figures.worker_timeline import draw_worker_timeline
@@ -149,6 +150,7 @@ def _figures(
     with closing(Journal(folder / "journal.sqlite")) as journal:
         networks = list(journal.evaluations())
         crews = {stage: journal.crew(stage) for stage in STAGES}
+        builds = journal.predictors()
     shipped = None
     figures: list[tuple[Callable[[Path], object], str]] = [
         (partial(_draw_target, target, maps), f"defect_maps_{target.name}.png") for target in _shown(targets, maps)
@@ -166,6 +168,7 @@ def _figures(
         (partial(draw_genealogy, networks, winner, rules.fitness), "genealogy.png"),
         (partial(draw_gene_importance, networks), "gene_importance.png"),
         (partial(draw_pareto_front, networks, shipped, rules.fitness), "pareto_front.png"),
+        (partial(draw_predictor_payoff, networks, builds, rules.good_share, rules.fitness), "predictor_payoff.png"),
         (partial(draw_worker_timeline, networks, crews), "worker_timeline.png"),
     ]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apps.limits import TimeLimitError, memory_limit, memory_share, time_limit
 from apps.weights import kept_weights
@@ -17,6 +18,12 @@ from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
 from search.tuning_folder import TuningFolder
 from search.verdict import checked, failed
+
+if TYPE_CHECKING:
+    from networks.space import NetworkSpec
+    from networks.train import TileTensors, Trained
+
+Message = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,10 @@ class EvaluationSettings:
     limit_s: float
     fitness: str = "f1"
     weights: Path | None = None
-    tuning: Path | None = None
+    tuning: Path = Path()
 
 
-def evaluate(request: Request, settings: EvaluationSettings) -> tuple[Any, ...]:
+def evaluate(request: Request, settings: EvaluationSettings) -> Message:
     """Train the network of a request and measure it. Returns the record as a message, always.
 
     A set of hyperparameters that the request does not have is drawn first.
@@ -52,24 +59,62 @@ def evaluate(request: Request, settings: EvaluationSettings) -> tuple[Any, ...]:
         with time_limit(settings.limit_s):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
             warnings = [staged.warning]
-            if not request.genome and settings.tuning is not None:
-                request, facts["draws"], warning = TuningFolder(settings.tuning).draw(request)
-                warnings.append(warning)
-            facts["warning"] = "; ".join(filter(None, warnings))
+            if not request.genome:
+                drawn = TuningFolder(settings.tuning).draw(request)
+                request, facts["draws"] = drawn.request, drawn.draws
+                warnings.append(drawn.warning)
+            facts["warning"] = _joined(*warnings)
             with _memory():
                 outcome = _train(request, settings, staged.path)
         facts |= outcome
-        facts["warning"] = "; ".join(filter(None, (*warnings, outcome.get("warning"))))
-        status, reason = facts.pop("status"), facts.pop("reason")
+        facts["warning"] = _joined(*warnings, outcome.get("warning", ""))
+    except (Exception, SystemExit, TimeLimitError) as error:  # one bad network must not end a run
+        facts |= _failure(error, request)
+    return _message(request, facts, started)
+
+
+def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) -> list[Message]:
+    """Evaluate sets of hyperparameters that are trained as one stacked model; a message for each, as by `evaluate`.
+
+    If that fails for want of memory or another reason, they are evaluated one by one.
+    """
+    started = time.time()
+    try:
+        with time_limit(settings.limit_s * len(requests)):
+            staged = stage(settings.tiles, settings.node_local, settings.digest)
+            group = TuningFolder(settings.tuning).draw_group(requests)
+            with _memory():
+                outcomes = _train_group([drawn.request for drawn in group], settings, staged.path)
     except TimeLimitError as error:
-        status, reason = Status.TIMED_OUT, str(error)
-    except (Exception, SystemExit) as error:  # one bad network must not end a run
-        verdict = failed(error, request)
-        status, reason = verdict.status, verdict.reason
+        return [_message(request, _failure(error, request), started) for request in requests]
+    except Exception:
+        return [evaluate(request, settings) for request in requests]
+    return [
+        _message(
+            drawn.request,
+            outcome | {"draws": drawn.draws, "warning": _joined(staged.warning, drawn.warning, outcome["warning"])},
+            started,
+        )
+        for drawn, outcome in zip(group, outcomes, strict=True)
+    ]
+
+
+def _joined(*warnings: str) -> str:
+    return "; ".join(filter(None, warnings))
+
+
+def _failure(error: BaseException, request: Request) -> dict[str, Any]:
+    """What an exception says of a network."""
+    if isinstance(error, TimeLimitError):
+        return {"status": Status.TIMED_OUT, "reason": str(error)}
+    verdict = failed(error, request)
+    return {"status": verdict.status, "reason": verdict.reason}
+
+
+def _message(request: Request, facts: dict[str, Any], started: float) -> Message:
+    """The record of an evaluation that ends now, as a message."""
     evaluation = Evaluation(
         request,
-        status,
-        reason,
         host=socket.gethostname(),
         worker=os.environ.get("PARSL_WORKER_RANK", "0"),
         started=started,
@@ -87,30 +132,66 @@ def _memory() -> AbstractContextManager[None]:
 
 
 def _train(request: Request, settings: EvaluationSettings, tiles: Path) -> dict[str, Any]:
+    """Train a network; returns the facts of its record."""
+    from networks.train import Checks, train
+
+    data, (spec,) = _prepared([request], tiles)
+    least = {max(1, round(share * settings.iterations)): score for share, score in request.thresholds}
+    checks = Checks(settings.fitness, least)
+    parents = _parents(request, settings)
+    trained = train(spec, data, settings.iterations, settings.seconds, request.seed, parents, checks)
+    return _facts(request, spec, trained, data, settings)
+
+
+def _train_group(requests: Sequence[Request], settings: EvaluationSettings, tiles: Path) -> list[dict[str, Any]]:
+    """Train networks as one; returns the facts of each one's record."""
+    from networks.grouped import train_group
+
+    data, specs = _prepared(requests, tiles)
+    seconds = settings.seconds * len(requests)
+    seeds, parents = [one.seed for one in requests], [_parents(one, settings) for one in requests]
+    group = train_group(specs, data, settings.iterations, seconds, seeds, parents)
+    return [
+        _facts(request, spec, trained, data, settings)
+        for request, spec, trained in zip(requests, specs, group, strict=True)
+    ]
+
+
+def _prepared(requests: Sequence[Request], tiles: Path) -> tuple[TileTensors, list[NetworkSpec]]:
+    """The tiles on the device, and the networks of requests."""
     import torch
 
-    from networks.cost import forget_peak_memory, peak_memory_bytes, training_flops, weights
+    from networks.cost import forget_peak_memory
     from networks.genome import decode
-    from networks.inherit import save_weights
     from networks.space import Limits
-    from networks.train import Checks, default_device, tiles_on_device, train
+    from networks.train import default_device, tiles_on_device
 
     torch.set_num_threads(1)  # a worker has one core; more threads get in each other's way
     device = default_device()
     data = tiles_on_device(tiles, device)
     forget_peak_memory(device)
-    spec = decode(request.genome, Limits())
-    kept = settings.weights
-    parents = () if kept is None else [kept_weights(kept, index) for index in request.parents]
-    least = {max(1, round(share * settings.iterations)): score for share, score in request.thresholds}
-    checks = Checks(settings.fitness, least)
-    trained = train(spec, data, settings.iterations, settings.seconds, request.seed, parents, checks)
+    return data, [decode(request.genome, Limits()) for request in requests]
+
+
+def _parents(request: Request, settings: EvaluationSettings) -> list[Path]:
+    """Weights that a network may begin with."""
+    return [] if settings.weights is None else [kept_weights(settings.weights, index) for index in request.parents]
+
+
+def _facts(
+    request: Request, spec: NetworkSpec, trained: Trained, data: TileTensors, settings: EvaluationSettings
+) -> dict[str, Any]:
+    """What is recorded of a trained network, whose weights are kept for its children."""
+    from networks.cost import peak_memory_bytes, training_flops, weights
+    from networks.inherit import save_weights
+
     warning = ""
-    if kept is not None and not trained.diverged:
+    if settings.weights is not None and not trained.diverged:
         try:
-            save_weights(trained.model, request.genome, kept_weights(kept, request.index))
+            save_weights(trained.model, request.genome, kept_weights(settings.weights, request.index))
         except (OSError, InputError):  # a full disk; the same words for all networks, to be said once
-            warning = f"weights for children could not be kept in {kept}"
+            warning = f"weights for children could not be kept in {settings.weights}"
+    device = data.train.device
     return {
         "status": Status.DIVERGED if trained.diverged else Status.OK,
         "reason": trained.diverged or trained.stopped,

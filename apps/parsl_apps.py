@@ -11,7 +11,8 @@ from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from apps.evaluate import EvaluationSettings, evaluate
+from apps.evaluate import EvaluationSettings, evaluate, evaluate_group
+from apps.groups import Groups
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Evaluator, Request, WorkerLostError
 from search.verdict import said
@@ -92,42 +93,64 @@ class Engine:
             self._counted = time.monotonic()
         return self._count
 
-    def evaluator(self, settings: EvaluationSettings) -> Evaluator:
-        """An evaluator for campaigns. It raises BrokenExecutor once no worker will ever come again."""
+    def evaluator(self, settings: EvaluationSettings, together: int = 1) -> Evaluator:
+        """An evaluator for campaigns, which gives a worker so many networks `together`, to be trained as one.
 
-        def submit(request: Request) -> Future[Evaluation]:
-            record: Future[Evaluation] = Future()
+        It raises BrokenExecutor once no worker will ever come again.
+        """
+
+        def submit(requests: Sequence[Request]) -> list[Future[Evaluation]]:
             broken = self._broken()
             if broken:
                 raise BrokenExecutor(broken)
-            outcome = self.submit(evaluate, request, settings)
-            outcome.add_done_callback(lambda done: self._hand_over(done, request, record))
-            return record
+            records: list[Future[Evaluation]] = [Future() for _ in requests]
+            task = (evaluate_group, requests) if len(requests) > 1 else (evaluate, requests[0])
+            outcome = self.submit(*task, settings)
+            outcome.add_done_callback(lambda done: self._hand_over(done, requests, records))
+            return records
 
-        return submit
+        if together > 1:
+            return Groups(submit, together)
+        return lambda request: submit([request])[0]
 
     def _broken(self) -> str:
         """Why no worker will ever come again; "" as long as one may."""
         broken = [executor for executor in self._executors if executor.bad_state_is_set]
         return str(broken[0].executor_exception) if broken and len(broken) == len(self._executors) else ""
 
-    def _hand_over(self, done: Future[Outcome], request: Request, record: Future[Evaluation]) -> None:
-        """Set an evaluation's record to what came of its task."""
+    def _hand_over(
+        self, done: Future[Outcome], requests: Sequence[Request], records: Sequence[Future[Evaluation]]
+    ) -> None:
+        """Set the records of evaluations to what came of their task."""
         from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
+        error: Exception
         try:
-            message = value_of(done)
-            # What is no record at all is for the campaign to complain of.
-            record.set_result(Evaluation.from_message(message, request) if isinstance(message, tuple) else message)
-        except WorkerLost as error:
-            record.set_exception(WorkerLostError(f"worker {error.worker_id} on {error.hostname} went away"))
-        except ManagerLost as error:
-            record.set_exception(WorkerLostError(f"the workers on {error.hostname} went away"))
-        except StageError as error:
-            record.set_exception(StageError(str(error).split("\n")[0]))
-        except Exception as error:  # it could not even begin
+            answer = value_of(done)
+        except WorkerLost as lost:
+            error = WorkerLostError(f"worker {lost.worker_id} on {lost.hostname} went away")
+        except ManagerLost as lost:
+            error = WorkerLostError(f"the workers on {lost.hostname} went away")
+        except StageError as failure:
+            error = StageError(str(failure).split("\n")[0])
+        except Exception as other:  # it could not even begin
             broken = self._broken()
-            record.set_exception(BrokenExecutor(broken) if broken else error)
+            error = BrokenExecutor(broken) if broken else other
+        else:
+            messages = answer if isinstance(answer, list) and len(answer) == len(requests) else [answer] * len(requests)
+            for request, record, message in zip(requests, records, messages, strict=True):
+                _read(message, request, record)
+            return
+        for record in records:
+            record.set_exception(error)
+
+
+def _read(message: object, request: Request, record: Future[Evaluation]) -> None:
+    """Set a record to what a message says; of what is none, the campaign has to complain."""
+    try:
+        record.set_result(Evaluation.from_message(message, request) if isinstance(message, tuple) else message)  # type: ignore[arg-type]
+    except Exception as error:
+        record.set_exception(error)
 
 
 def _connected(executor: HighThroughputExecutor) -> int:

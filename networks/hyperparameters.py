@@ -7,7 +7,7 @@ taken for each.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from networks.genes import Gene, numeric_genes, pack, pick, unpack, value_of
 
 Sets = NDArray[np.uint8]
+SHAPELESS = ("learning_rate", "momentum", "weight_decay", "defect_weight")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Hyperparameter:
     def ordered(self) -> bool:
         """Whether neighbouring choices are alike, as those of numbers are."""
         return not any(isinstance(choice, str) for choice in self.choices)
+
+    @property
+    def shapes_nothing(self) -> bool:
+        """Whether networks that differ in it alone can be trained as one, see `networks.grouped`."""
+        return self.name in SHAPELESS or self.name.endswith(" dropout")
 
     def value(self, choice: int) -> int:
         """The value of its genes that stands for a choice, given by its number."""
@@ -106,6 +112,17 @@ class Hyperparameters:
             return sets
         kept = rng.random(sets.shape) < rng.random((count, 1))
         return np.where(kept, self.set_of(self.base), sets)
+
+    def holding(self, chosen: Sets) -> Hyperparameters:
+        """The same, but that random sets are as `chosen` (hyperparameter,) in all that shapes the tensors of training.
+
+        What is left free are rates, momentum, weight decay, dropout, and the weight of defects.
+        """
+        vary = [
+            h if h.shapes_nothing else replace(h, chances=tuple(float(n == number) for n in range(len(h.choices))))
+            for h, number in zip(self.vary, chosen.tolist(), strict=True)
+        ]
+        return replace(self, base=self.genome(chosen), vary=tuple(vary))
 
     def features(self, sets: Sets) -> NDArray[np.float64]:
         """Sets (n, hyperparameter) as numbers (n, feature) from 0 to 1, for models.

@@ -59,3 +59,11 @@ class PayoffFold:
 def _share(fitness: list[float], threshold: float | None) -> float | None:
     """The share of those that are at least the threshold."""
     return float(np.mean(np.array(fitness) >= threshold)) if fitness and threshold is not None else None
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share among `count`, by Wilson (J. Am. Stat. Assoc. 22, 209-212, 1927)."""
+    z = 1.96
+    centre = share + z**2 / (2 * count)
+    half = z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    return (centre - half) / (1 + z**2 / count), (centre + half) / (1 + z**2 / count)

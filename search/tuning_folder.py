@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,18 @@ from search.predictors import PREDICTORS, RANDOM
 from search.predictors.predictor import Predictor, Proposal
 
 DRAWING = 2  # the stream of random numbers, of those of a network's seed, that its set is drawn from
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A request with its set, and how many sets were looked at.
+
+    There is a warning if the predictor could not be had, so that the set is a random one.
+    """
+
+    request: Request
+    draws: int
+    warning: str
 
 
 class TuningFolder:
@@ -37,13 +50,18 @@ class TuningFolder:
             arrays: dict[str, NDArray[Any]] = dict(predictor.arrays())
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
-    def draw(self, request: Request) -> tuple[Request, int, str]:
-        """Draw the set of a request that has none.
+    def draw(self, request: Request) -> Drawn:
+        """Draw the set of a request that has none. The same request draws the same set."""
+        return self._draw(request, _space(self.path))
 
-        Returns the request with it, how many sets were looked at, and a warning if the predictor could not be had, so
-        that the set is a random one. The same request draws the same set.
-        """
+    def draw_group(self, requests: Sequence[Request]) -> list[Drawn]:
+        """Draw sets for requests that can be trained as one: the first freely, the others with the shapes of that."""
         space = _space(self.path)
+        first = self._draw(requests[0], space)
+        like_first = space.holding(space.set_of(first.request.genome))
+        return [first, *(self._draw(request, like_first) for request in requests[1:])]
+
+    def _draw(self, request: Request, space: Hyperparameters) -> Drawn:
         rng = np.random.default_rng([request.seed, DRAWING])
         origin, warning = RANDOM, ""
         proposal = Proposal(space.draw(1, rng)[0])
@@ -54,7 +72,7 @@ class TuningFolder:
                 origin = kind
             except Exception as error:
                 warning = f"sets are drawn at random, as the predictor is of no use ({type(error).__name__}: {error})"
-        return replace(request, genome=space.genome(proposal.chosen), origin=origin), proposal.draws, warning
+        return Drawn(replace(request, genome=space.genome(proposal.chosen), origin=origin), proposal.draws, warning)
 
 
 @lru_cache(maxsize=1)

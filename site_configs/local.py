@@ -50,7 +50,7 @@ def retry_cost(error: Exception, record: TaskRecord) -> float:
     if isinstance(error, ManagerLost):
         return 0.2
     function = record["args"][1]  # of `apps.parsl_apps.run_task`: module, function, arguments
-    return 1.0 if isinstance(error, WorkerLost) and function != "evaluate" else RETRIES + 1.0
+    return 1.0 if isinstance(error, WorkerLost) and not function.startswith("evaluate") else RETRIES + 1.0
 
 
 def local(log_folder: Path, workers: int | None = None) -> Config:

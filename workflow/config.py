@@ -116,7 +116,8 @@ class TuningConfig(_Section):
     """The tuning of the best topology: sets of hyperparameters drawn at random, then sets that a predictor chooses.
 
     `random_sets` random ones are evaluated, or those of the first `random_minutes`, then others up to `random_sets` +
-    `chosen_sets`. The predictor learns that the best `good_share` of the sets so far did well.
+    `chosen_sets`. The predictor learns that the best `good_share` of the sets so far did well. `together` sets that
+    differ in rates and dropout alone are trained as one model on a GPU: 8 by default, and 1 where there is none.
     """
 
     random_sets: Annotated[int, Field(ge=0)] = 14
@@ -124,6 +125,7 @@ class TuningConfig(_Section):
     random_minutes: Annotated[float, Field(gt=0)] | None = None
     predictor: Literal["svm", "trees", "tpe", "random"] = "svm"
     good_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    together: Count | None = None
 
     @property
     def most_evaluations(self) -> int:

@@ -24,6 +24,7 @@ from data_prep.labels import load_labels
 from data_prep.staging import unstage
 from data_prep.tiles import load_balance
 from search.journal import Journal
+from search.payoff import PayoffFold
 from site_configs.local import count_workers, local
 from workflow.config import RunConfig
 from workflow.progress import Progress
@@ -126,7 +127,7 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
             parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
     search = run.config.search
-    rules = Rules(search.population, search.fitness, search.lifetime)
+    rules = Rules(search.population, search.fitness, search.lifetime, run.config.tuning.good_share)
     figures = run.engine.submit(draw_figures, folder.path, run.targets, rules, maps)
     with run.progress.waiting("finding defects in the other frames, drawing figures"):
         drawn: Drawn = value_of(figures)
@@ -149,9 +150,10 @@ def _chunks(targets: tuple[Target, ...]) -> list[Target]:
 def _summarise(run: Run, figures: list[Path]) -> None:
     """Write the summary: its presence says that the run is finished."""
     standings = {stage: Standing() for stage in budgets_of(run.config)}
-    flops = 0
+    payoff, flops = PayoffFold(), 0
     with closing(Journal(run.folder.journal)) as journal:
         for evaluation in journal.evaluations():
+            payoff.add(evaluation)
             standings[evaluation.request.stage].add(evaluation)
             flops += evaluation.flops_per_iteration * evaluation.iterations
         first, standing = next(iter(standings.items()))
@@ -165,6 +167,7 @@ def _summarise(run: Run, figures: list[Path]) -> None:
         "workers": run.workers,
         "worker_utilisation": utilisation,
         "training_flops": flops,
+        "predictor": vars(payoff.payoff(run.config.tuning.good_share)),
         "figures": [figure.name for figure in figures],
         "frames": len(found),
         "defects": sum(count for _, count in found),

@@ -20,13 +20,15 @@ from networks.network_file import read_network
 from networks.space import Limits
 from search.budget import Budget
 from search.campaign import CampaignError, Crew, Strategy, run_campaign
-from search.evaluation import Evaluation, Evaluator, Request, Status
+from search.evaluation import Evaluation, Request, Status
 from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
+from search.payoff import Payoff
 from search.screening import Screening
 from search.tuning import Build, Plan, Tuning
 from search.tuning_folder import TuningFolder
+from site_configs.local import count_gpus
 from workflow.config import RunConfig, SearchConfig, TuningConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
@@ -34,6 +36,7 @@ from workflow.stopping import first_ctrl_c
 
 # An evaluation is given up when it takes this many times its cap on training, and a bit to begin.
 LIMIT_FACTOR, START_S = 4.0, 60.0
+TOGETHER_ON_GPU = 8
 PATIENCE = 3.0  # times that limit: so long may nothing be heard of a network, which may have to wait for its worker
 
 
@@ -45,7 +48,7 @@ class SearchStage:
         self.config, self.folder, self.progress = config, folder, progress
         limit_s = LIMIT_FACTOR * config.search.seconds + START_S
         self.weights = folder.weights if config.search.inherit else None
-        settings = EvaluationSettings(
+        self.settings = EvaluationSettings(
             tiles=folder.tiles,
             digest=digest,
             node_local=config.site.node_local,
@@ -56,8 +59,7 @@ class SearchStage:
             weights=self.weights,
             tuning=folder.tuning,
         )
-        self.evaluator: Evaluator = engine.evaluator(settings)
-        self.crew = Crew(engine.workers, patience_s=limit_s * PATIENCE)
+        self.engine = engine
 
     def finalists(self) -> list[Finalist]:
         """Evolve and tune the best topology, or tune the one that the user gave; returns the best networks, best first.
@@ -102,10 +104,16 @@ class SearchStage:
 
         with ThreadPoolExecutor(1) as background:
             tuning = Tuning(space, plan_of(config), self.config.seed, background, publish, parents)
-            self._campaign("tuning", tuning, Budget(config.most_evaluations), journal)
+            together = together_of(config, space)
+            self._campaign("tuning", tuning, Budget(config.most_evaluations), journal, together)
+        paid = paid_off(tuning.payoff.payoff(config.good_share))
+        if paid:
+            self.progress.say(paid)
 
-    def _campaign(self, name: str, strategy: Strategy, budget: Budget, journal: Journal) -> None:
-        """One campaign."""
+    def _campaign(self, name: str, strategy: Strategy, budget: Budget, journal: Journal, together: int = 1) -> None:
+        """One campaign, in which a worker is given so many networks `together`."""
+        # A worker counts as often as it has networks, each of which takes all of its time.
+        crew = Crew(lambda: together * self.engine.workers(), PATIENCE * together * self.settings.limit_s)
         best = self.config.training.finalists
         weights = WeightsFolder(self.folder.weights, best, journal.evaluations())
         with (
@@ -117,8 +125,8 @@ class SearchStage:
                 weights.told(evaluation, strategy.parents())
                 view.result(evaluation)
 
-            evaluator = stopping.watching(self.evaluator)
-            ended = run_campaign(strategy, evaluator, journal, budget, self.crew, take, stopping)
+            evaluator = stopping.watching(self.engine.evaluator(self.settings, together))
+            ended = run_campaign(strategy, evaluator, journal, budget, crew, take, stopping)
         if stopping.asked:
             raise KeyboardInterrupt  # what was running is done: the run ends as if interrupted now
         if journal.count(strategy.stage) < budget.evaluations:
@@ -154,6 +162,13 @@ def plan_of(tuning: TuningConfig) -> Plan:
     return Plan(tuning.random_sets, tuning.predictor, tuning.good_share, seconds)
 
 
+def together_of(tuning: TuningConfig, space: Hyperparameters) -> int:
+    """How many sets are trained as one model: more than one on a GPU, if there is what they can differ in."""
+    if not any(hyperparameter.shapes_nothing for hyperparameter in space.vary):
+        return 1
+    return tuning.together or (TOGETHER_ON_GPU if count_gpus() else 1)
+
+
 def told_of(build: Build, reason: str) -> str:
     """A line on a predictor that was built, or why there is none."""
     kind = build.name.split("_")[0]
@@ -161,6 +176,16 @@ def told_of(build: Build, reason: str) -> str:
         return f"tuning: no {kind} from {build.learnt_on} results, sets stay as they were: {reason}"
     waited = f", waited for {build.waited_s:.1f} s" if build.waited_s else ""
     return f"tuning: {kind} learnt from {build.learnt_on} results in {build.seconds:.1f} s{waited}"
+
+
+def paid_off(payoff: Payoff) -> str:
+    """A line on whether the predictor paid; "" where there is nothing to compare."""
+    if payoff.precision is None or payoff.base_rate is None or payoff.acceptance is None:
+        return ""
+    return (
+        f"tuning: {payoff.precision:.0%} of the {payoff.chosen_sets} chosen sets did well, of the {payoff.random_sets} "
+        f"random ones {payoff.base_rate:.0%}; {payoff.acceptance:.1%} of the sets looked at were chosen"
+    )
 
 
 def budget_of(search: SearchConfig) -> Budget:

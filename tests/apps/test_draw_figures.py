@@ -19,6 +19,7 @@ NAMES = [
     "genealogy.csv",
     "genealogy.png",
     "pareto_front.png",
+    "predictor_payoff.png",
     "search_history.png",
     "worker_timeline.png",
 ]

@@ -92,7 +92,8 @@ def evaluate(request, settings):
     apps.evaluate._train = train
     if request.index == len(FAULTS) + 1: return 7
     if request.index == len(FAULTS) + 2: return lambda: 7
-    if request.index == len(FAULTS) + 3: return {**whole(request, settings), "status": "fine"}
+    if request.index == len(FAULTS) + 3:
+        return tuple("fine" if part == "ok" else part for part in whole(request, settings))
     return whole(request, settings)
 """
 EXPECTED = [

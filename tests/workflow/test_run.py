@@ -129,6 +129,7 @@ def check_finished(folder, output):
         "genealogy.png",
         "network.png",
         "pareto_front.png",
+        "predictor_payoff.png",
         "search_history.png",
         "worker_timeline.png",
     ]
