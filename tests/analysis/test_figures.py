@@ -6,7 +6,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from analysis.figures import gene_importance, genealogy, pareto_front, search_history, worker_timeline
+from analysis.figures import (
+    gene_importance,
+    genealogy,
+    pareto_front,
+    predictor_payoff,
+    search_history,
+    worker_timeline,
+)
 from analysis.figures.defect_maps import compare
 from analysis.population import Rules
 from data_prep.labels import from_objects
@@ -50,6 +57,9 @@ def searched(evaluated, length):
     return evaluations
 
 
+BUILDS = [{"learnt_on": 5, "reason": "5 results are too few"}, {"learnt_on": 6, "reason": ""}]
+
+
 def drawings(evaluations):
     """Each picture of a search, to be drawn into a path."""
     crews = {"evolution": [(100.0, 2), (150.0, 3)], "tuning": []}
@@ -59,6 +69,7 @@ def drawings(evaluations):
         "genealogy": partial(genealogy.draw_genealogy, evaluations, winner, "iou"),
         "importance": partial(gene_importance.draw_gene_importance, evaluations),
         "pareto": partial(pareto_front.draw_pareto_front, evaluations, 2, "accuracy"),
+        "payoff": partial(predictor_payoff.draw_predictor_payoff, evaluations, BUILDS, 0.25, "f1"),
         "timeline": partial(worker_timeline.draw_worker_timeline, evaluations, crews),
     }
 
@@ -86,7 +97,7 @@ def shown(monkeypatch):
     from matplotlib import pyplot as plt
 
     def show(evaluations, picture):
-        for module in (genealogy, gene_importance, pareto_front, search_history, worker_timeline):
+        for module in (genealogy, gene_importance, pareto_front, predictor_payoff, search_history, worker_timeline):
             monkeypatch.setattr(module, "save_figure", lambda figure, _: figure)
         return drawings(evaluations)[picture](None)
 
@@ -105,7 +116,9 @@ def tuned(evaluated):
         evaluated(i, 0.6 + i / 100, (), Status.OK if i else Status.CRASHED, "tuning", ("random", "trees")[i // 6])
         for i in range(12)
     ]
-    return [replace(e, request=replace(e.request, generation=i // 6)) for i, e in enumerate(sets)]
+    draws = [1] * 6 + [4] * 6
+    named = [replace(e.request, generation=i // 6, predictor=("", "trees_000006")[i // 6]) for i, e in enumerate(sets)]
+    return [replace(e, request=r, draws=n) for e, r, n in zip(sets, named, draws, strict=True)]
 
 
 @pytest.mark.parametrize("picture", PICTURES)
@@ -122,6 +135,24 @@ def test_the_history_of_a_tuning_without_evolution_is_one_panel_of_its_sets(tune
     best = next(line for line in panel.get_lines() if line.get_label() == "best so far")
     assert list(best.get_xdata()) == list(range(1, 13))
     assert list(best.get_ydata()[1:]) == pytest.approx([0.4 - i / 100 for i in range(1, 12)])
+
+
+def test_the_payoff_is_told_in_numbers(tuned, shown):
+    sets, shares, acceptance = shown(tuned, "payoff").axes
+    assert legend(sets) == ["random", "chosen by trees", "did well, below", "built anew"]
+    assert [text.get_text() for text in shares.texts] == [
+        "0.33",
+        "1.00",
+    ]  # of six random sets two are the upper quarter
+    assert shares.get_title() == "3.0 times as often"
+    assert acceptance.get_title() == "0.250 in all"
+    (line,) = acceptance.get_lines()
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([6], [0.25])
+
+
+def test_without_a_chosen_set_the_payoff_says_why(tuned, shown):
+    first = shown(tuned[:6], "payoff").axes[0]
+    assert first.texts[0].get_text() == "no set was chosen by a predictor: 5 results are too few"
 
 
 def test_a_tuning_of_the_best_of_an_evolution_says_so(evaluated, tuned, shown):
