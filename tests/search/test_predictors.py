@@ -263,6 +263,7 @@ def test_the_trees_predict_as_scikit_learns_forest(columns):
     forest = ExtraTreesRegressor(100, min_samples_leaf=2, max_features=0.5, random_state=4)
     forest.fit(features[:, columns], fitness)
     ours = Trees.learn_features(features[:, columns], fitness, GOOD_SHARE, 4)
-    others = np.concatenate([some_features(300, 3)[0], features])[:, columns]
+    at_thresholds = np.repeat(np.concatenate([tree.tree_.threshold for tree in forest.estimators_])[:, None], 3, axis=1)
+    others = np.concatenate([some_features(300, 3)[0], features, at_thresholds])[:, columns]
     np.testing.assert_allclose(ours.predict(others), forest.predict(others), rtol=1e-12)
     assert ours.choose(others) == (forest.predict(others).argmax(), len(others))
