@@ -30,6 +30,7 @@ from search.evaluation import Evaluation
 from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
+from search.predictors import Svm
 from search.screening import Screening
 
 POPULATION = 12
@@ -40,6 +41,7 @@ STRATEGIES: dict[str, Callable[[int], Evolution]] = {
     "inherit": lambda seed: Evolution(POPULATION, seed, inherit=True),
     "screening": lambda seed: Evolution(POPULATION, seed, screening=Screening()),
     "default": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening()),
+    "default+svm": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening(Svm)),
     "default+halving": lambda seed: Evolution(POPULATION, seed, inherit=True, screening=Screening(), halving=Halving()),
 }
 

@@ -138,6 +138,12 @@ class Hyperparameters:
                 columns += [np.asarray(choice == one, np.float64) for one in range(choices)]
         return np.stack(columns, axis=1)
 
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Of each feature (feature,), its share of a hyperparameter: 1, or of those of a name together 1."""
+        counts = [1 if hyperparameter.ordered else len(hyperparameter.choices) for hyperparameter in self.vary]
+        return np.repeat(1 / np.array(counts), counts)
+
     @cached_property
     def _ends(self) -> list[NDArray[np.float64]]:
         """Where in 0 to 1 each choice but the last ends, by its chance."""

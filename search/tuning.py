@@ -137,7 +137,9 @@ class Tuning:
         predictor, reason = None, ""
         name = f"{self.plan.predictor}_{told:06d}"
         try:
-            sets = np.array([self.space.set_of(genome) for genome, _ in results]).reshape(len(results), -1)
+            sets = np.array([self.space.set_of(genome) for genome, _ in results]).reshape(
+                len(results), len(self.space.vary)
+            )
             fitness = np.array([fitness for _, fitness in results])
             kind = PREDICTORS[self.plan.predictor]
             predictor = kind.learn(self.space, sets, fitness, self.plan.good_share, seed=told)

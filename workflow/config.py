@@ -80,7 +80,7 @@ class SearchConfig(_Section):
     `minutes` have passed, the best network's error is `target_error` or less, or `plateau` networks in a row were no
     better. `lifetime` is after how many networks one leaves the population, however good it is.
 
-    `inherit`: children begin with a parent's weights. `screening`: children are screened by a model of fitness.
+    `inherit`: children begin with a parent's weights. `screening`: the predictor that chooses among children.
     `halving`: networks that lag behind are stopped early.
     """
 
@@ -95,7 +95,7 @@ class SearchConfig(_Section):
     seconds: Seconds = 12.0
     fitness: Literal["f1", "iou", "accuracy", "balanced_accuracy"] = "f1"
     inherit: bool = True
-    screening: bool = True
+    screening: Literal["trees", "svm", "off"] = "trees"
     halving: bool = False
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
 from search.payoff import Payoff
+from search.predictors import CHOOSERS
 from search.screening import Screening
 from search.tuning import Build, Plan, Tuning
 from search.tuning_folder import TuningFolder
@@ -146,12 +147,13 @@ def repeat_warnings(journal: Journal, say: Callable[[str], None]) -> None:
 def evolution_of(config: RunConfig) -> Evolution:
     """The evolution with the options that are switched on."""
     search = config.search
+    chooser = CHOOSERS.get(search.screening)
     return Evolution(
         search.population,
         config.seed,
         lifetime=search.lifetime,
         inherit=search.inherit,
-        screening=Screening() if search.screening else None,
+        screening=Screening(chooser, config.tuning.good_share) if chooser else None,
         halving=Halving() if search.halving else None,
     )
 

@@ -8,11 +8,12 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from networks.hyperparameters import Hyperparameters, Sets
 from search.predictors.predictor import Arrays, Chooser, did_well
 
 FOLDS = 4
-COSTS = (1.0, 10.0, 100.0)  # C
-WIDTHS = (0.1, 0.3, 1.0, 3.0)  # gamma times the number of features, over which distances add up
+COSTS = (1.0, 10.0, 100.0)  # C; with less, machines that order sets well accept none
+WIDTHS = (0.1, 0.3, 1.0, 3.0)  # gamma times the number of hyperparameters, over which distances add up
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Svm(Chooser):
     """An SVM with a radial kernel, which was taught what did well; the first set that it accepts is proposed.
 
     Source: Patton et al., "167-PFlops deep learning for electron microscopy", SC18. Features are scaled to mean 0 and
-    variance 1; C and gamma are those of the best average precision in cross-validation. Scikit-learn learns,
-    but is not needed to decide.
+    variance 1, those of a name together, so that it counts no more in distances than a number. C and gamma are those
+    of the best average precision in cross-validation. Scikit-learn learns, but is not needed to decide.
     """
 
     name: ClassVar[str] = "svm"
@@ -35,27 +36,46 @@ class Svm(Chooser):
     gamma: float
 
     @classmethod
+    def learn(
+        cls, space: Hyperparameters, sets: Sets, fitness: NDArray[np.float64], good_share: float, seed: int
+    ) -> Self:
+        """Learn from sets (n, hyperparameter) and their fitness (n,). Raises NothingLearntError."""
+        return cls._learn(space.features(sets), space.shares, fitness, good_share, seed)
+
+    @classmethod
     def learn_features(
         cls, features: NDArray[np.float64], fitness: NDArray[np.float64], good_share: float, seed: int
     ) -> Self:
         """Learn from features (n, feature), of any scale, and fitness (n,). Raises NothingLearntError."""
+        return cls._learn(features, np.ones(features.shape[1]), fitness, good_share, seed)
+
+    @classmethod
+    def _learn(
+        cls,
+        features: NDArray[np.float64],
+        shares: NDArray[np.float64],
+        fitness: NDArray[np.float64],
+        good_share: float,
+        seed: int,
+    ) -> Self:
+        """Learn, with features of which each has one of the `shares` (feature,) in squared distances."""
         from sklearn.model_selection import GridSearchCV, StratifiedKFold
-        from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
 
         good = did_well(fitness, good_share, FOLDS)
-        gammas = [width / features.shape[1] for width in WIDTHS]
+        scaler = StandardScaler().fit(features)
+        scale = scaler.scale_ / np.sqrt(shares)
         search = GridSearchCV(
-            make_pipeline(StandardScaler(), SVC(kernel="rbf")),
-            {"svc__C": COSTS, "svc__gamma": gammas},
+            SVC(kernel="rbf"),
+            {"C": COSTS, "gamma": [width / shares.sum() for width in WIDTHS]},
             cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed),
             scoring="average_precision",
         )
-        scaler, machine = (part for _, part in search.fit(features, good).best_estimator_.steps)
+        machine = search.fit((features - scaler.mean_) / scale, good).best_estimator_
         return cls(
             scaler.mean_,
-            scaler.scale_,
+            scale,
             machine.support_vectors_,
             machine.dual_coef_[0],
             float(machine.intercept_[0]),

@@ -12,7 +12,7 @@ from search.predictors.predictor import Arrays, Chooser, did_well
 
 TREES = 100
 FEWEST = 4  # good and bad results to learn from
-LEAF = -1  # the child that a leaf has in place of one
+LEAF = -1  # what scikit-learn has in place of a leaf's children
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,16 @@ class Trees(Chooser):
     """Extremely randomised trees; of some candidates the one that they find fittest is proposed.
 
     Sources: Geurts et al., "Extremely randomized trees", Machine Learning 63, 2006; Jin, "Surrogate-assisted
-    evolutionary computation", Swarm and Evolutionary Computation 1, 2011 (pre-selection). Arrays are (tree, node), the
-    first node of each tree its root. Scikit-learn learns, but is not needed to predict.
+    evolutionary computation", Swarm and Evolutionary Computation 1, 2011 (pre-selection). Arrays are (node,), over all
+    trees; `children` (node, 2) are nodes too, a leaf's children the leaf itself, and so are `roots` (tree,).
+    Scikit-learn learns, but is not needed to predict.
     """
 
     name: ClassVar[str] = "trees"
     looks: ClassVar[int] = 200
 
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    roots: NDArray[np.int32]
+    children: NDArray[np.int32]
     feature: NDArray[np.int32]
     threshold: NDArray[np.float64]
     value: NDArray[np.float64]
@@ -43,34 +44,28 @@ class Trees(Chooser):
         did_well(fitness, good_share, FEWEST)
         forest = ExtraTreesRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=seed)
         trees = [estimator.tree_ for estimator in forest.fit(features, fitness).estimators_]
-        nodes = max(tree.node_count for tree in trees)
-
-        def padded(name: str, kind: type[Any]) -> NDArray[Any]:
-            rows = np.full((TREES, nodes), LEAF, kind)
-            for row, tree in zip(rows, trees, strict=True):
-                row[: tree.node_count] = getattr(tree, name).reshape(tree.node_count)
-            return rows
-
+        ends = np.cumsum([tree.node_count for tree in trees])
+        roots = np.array([0, *ends[:-1]], np.int32)
         return cls(
-            left=padded("children_left", np.int32),
-            right=padded("children_right", np.int32),
-            feature=padded("feature", np.int32),
-            threshold=padded("threshold", np.float64),
-            value=padded("value", np.float64),
+            roots=roots,
+            children=np.concatenate([_children(tree) + root for tree, root in zip(trees, roots, strict=True)]),
+            feature=np.concatenate([tree.feature for tree in trees]).clip(0).astype(np.int32),  # leaves have none
+            threshold=np.concatenate([tree.threshold for tree in trees]),
+            value=np.concatenate([tree.value[:, 0, 0] for tree in trees]),
         )
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fitness (n,) that features (n, feature) promise."""
-        single = features.astype(np.float32)  # as scikit-learn compares them
-        trees, candidates = np.arange(len(self.left))[:, None], np.arange(len(single))[None, :]
-        node = np.zeros((len(self.left), len(single)), np.int32)
+        single = features.astype(np.float32).ravel()  # as scikit-learn compares them
+        starts = np.arange(len(features)) * features.shape[1]
+        children = self.children.ravel()
+        node = np.repeat(self.roots[:, None], len(features), axis=1)
         while True:
-            inner = self.left[trees, node] != LEAF
-            if not inner.any():
-                return np.asarray(self.value[trees, node].mean(axis=0))
-            goes_left = single[candidates, self.feature[trees, node]] <= self.threshold[trees, node]
-            below = np.where(goes_left, self.left[trees, node], self.right[trees, node])
-            node = np.where(inner, below, node)
+            goes_right = single.take(starts + self.feature.take(node)) > self.threshold.take(node)
+            below = children.take(2 * node + goes_right)
+            if np.array_equal(below, node):
+                return np.asarray(self.value.take(node).mean(axis=0))
+            node = below
 
     def choose(self, features: NDArray[np.float64]) -> tuple[int, int]:
         """The candidate (n, feature) that promises most, and how many were looked at."""
@@ -84,3 +79,9 @@ class Trees(Chooser):
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Back from its arrays."""
         return cls(**arrays)
+
+
+def _children(tree: Any) -> NDArray[np.int32]:
+    """The children (node, 2) of a tree of scikit-learn; a leaf's are itself."""
+    children = np.stack([tree.children_left, tree.children_right], axis=1).astype(np.int32)
+    return np.where(children == LEAF, np.arange(len(children), dtype=np.int32)[:, None], children)

@@ -57,6 +57,7 @@ def test_what_a_run_keeps_of_its_settings_is_read_back(tmp_path, asked):
         ("[search]\ngenerations = 3\nevaluations = 9", "'search': give generations or evaluations, not both"),
         ("[search]\nlifetime = 5", "'search': a lifetime of 5 networks leaves no population of 12"),
         ("[search]\ntarget_error = 1.5", "'search.target_error'"),
+        ("[search]\nscreening = true", "'search.screening': Input should be 'trees', 'svm' or 'off'"),
         ("[labels]\npoints = 'l.csv'", "unknown key 'labels.points'; known are brighter, darker, defects, file"),
         ("[labels]\nframe = []", "'labels.frame': is one frame, or a list of different ones"),
         ("[labels]\nframe = [1, 1]", "'labels.frame': is one frame"),
