@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.genes import Gene, numeric_genes, pack, pick, unpack, value_of
+from networks.genes import Gene, kind_of, numeric_genes, pack, pick, unpack, value_of
+from networks.space import SLOTS
 
 Sets = NDArray[np.uint8]
 SHAPELESS = ("learning_rate", "momentum", "weight_decay", "defect_weight")
@@ -82,11 +83,18 @@ class Hyperparameters:
 
     @staticmethod
     def around_genome(genome: bytes) -> Hyperparameters:
-        """All that may vary in the topology of a genome, drawn around that genome."""
-        genes = numeric_genes(unpack(genome))
-        return Hyperparameters(
-            genome, tuple(hyperparameter(gene.name, [number], gene) for number, gene in genes.items()), around=True
+        """All that may vary in the topology of a genome, drawn around that genome.
+
+        Where the network goes up again, strides stay: with them, the layers that undo them would come and go.
+        """
+        genes = unpack(genome)
+        goes_up = any(kind_of(genes, slot) == "upsample" for slot in range(SLOTS))
+        vary = (
+            hyperparameter(gene.name, [number], gene)
+            for number, gene in numeric_genes(genes).items()
+            if not (goes_up and gene.name.endswith(" stride"))
         )
+        return Hyperparameters(genome, tuple(vary), around=True)
 
     def genome(self, chosen: Sets) -> bytes:
         """The genome of a set (hyperparameter,)."""

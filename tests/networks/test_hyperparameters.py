@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from networks.genes import SIZES, kind_of, numeric_genes, unpack
 from networks.genome import LENGTH, decode, encode
 from networks.hyperparameters import Hyperparameters, hyperparameter
-from networks.space import BATCH_SIZES, OPTIMISERS, SLOTS, Convolution, Limits, Pool, sample
+from networks.space import BATCH_SIZES, OPTIMISERS, SLOTS, Convolution, Limits, NetworkSpec, Pool, Upsample, sample
 
 genomes = st.binary(min_size=LENGTH, max_size=LENGTH)
 seeds = st.integers(0, 2**32 - 1)
@@ -46,7 +46,9 @@ def test_a_genome_tells_which_set_it_was_made_of(genome, seed, around):
 @settings(deadline=None, max_examples=200)
 @given(genomes, seeds)
 def test_the_network_of_a_set_has_the_values_chosen_and_the_topology_of_the_base(genome, seed):
-    assume("convolution" in [kind_of(unpack(genome), slot) for slot in range(SLOTS)])  # else it is given one
+    there = [kind_of(unpack(genome), slot) for slot in range(SLOTS)]
+    assume("convolution" in there)  # else it is given one
+    assume("upsample" not in there)  # which goes where nothing went down before it
     space = Hyperparameters.around_genome(genome)
     base = decode(genome, ROOMY)
     chosen = space.draw(1, np.random.default_rng(seed))[0]
@@ -170,3 +172,14 @@ def test_numbers_are_one_feature_in_their_order_and_names_one_each():
     space = only(("batch_size", None), ("loss", ["cross_entropy", "dice"]), ("optimiser", ["sgd"]), ("momentum", [0.9]))
     features = space.features(np.array([[0, 0, 0, 0], [2, 1, 0, 0], [3, 0, 0, 0]], np.uint8))
     assert features.tolist() == [[0, 1, 0, 1, 0], [2 / 3, 0, 1, 1, 0], [1, 1, 0, 1, 0]]
+
+
+def test_strides_stay_where_a_network_goes_up_again():
+    plain = Convolution(8, 3, 3, 2, 1, "zeros", "relu", "batch", 0.0, skip=False)
+    training = decode(some_genome(), ROOMY).training
+    up, down = (encode(NetworkSpec(layers, training)) for layers in ((plain, Upsample(join=True)), (plain, plain)))
+    assert not [h.name for h in Hyperparameters.around_genome(up).vary if h.name.endswith("stride")]
+    assert [h.name for h in Hyperparameters.around_genome(down).vary if h.name.endswith("stride")] == [
+        "layer 1 stride",
+        "layer 2 stride",
+    ]
