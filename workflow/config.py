@@ -123,7 +123,7 @@ class TuningConfig(_Section):
     random_sets: Annotated[int, Field(ge=0)] = 14
     chosen_sets: Annotated[int, Field(ge=0)] = 14
     random_minutes: Annotated[float, Field(gt=0)] | None = None
-    predictor: Literal["svm", "trees", "tpe", "random"] = "svm"
+    predictor: Literal["trees", "svm", "tpe", "random"] = "trees"
     good_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     together: Count | None = None
 
