@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from apps.weights import kept_weights
 from data_prep.errors import InputError
 from data_prep.staging import stage
 from search.evaluation import Evaluation, Request, Status
-from search.tuning_folder import TuningFolder
+from search.tuning_folder import Drawn, TuningFolder
 from search.verdict import checked, failed
 
 if TYPE_CHECKING:
@@ -58,27 +58,27 @@ def evaluate(request: Request, settings: EvaluationSettings) -> Message:
     try:
         with time_limit(settings.limit_s):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
-            warnings = [staged.warning]
+            facts["warning"] = staged.warning
             if not request.genome:
                 drawn = TuningFolder(settings.tuning).draw(request)
-                request, facts["draws"] = drawn.request, drawn.draws
-                warnings.append(drawn.warning)
-            facts["warning"] = _joined(*warnings)
+                request, facts = drawn.request, _joined(facts, _facts_of(drawn))
             with _memory():
                 outcome = _train(request, settings, staged.path)
-        facts |= outcome
-        facts["warning"] = _joined(*warnings, outcome.get("warning", ""))
+        facts = _joined(facts, outcome)
     except (Exception, SystemExit, TimeLimitError) as error:  # one bad network must not end a run
         facts |= _failure(error, request)
-    return _message(request, facts, started)
+    return _message(request, facts, started, time.time())
 
 
 def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) -> list[Message]:
     """Evaluate sets of hyperparameters that are trained as one stacked model; a message for each, as by `evaluate`.
 
-    If that fails for want of memory or another reason, they are evaluated one by one.
+    Each is said to have taken its part of the time, one after the other. Where they cannot be trained as one, for
+    want of memory or another reason, the same sets are trained one by one.
     """
     started = time.time()
+    group: list[Drawn] = []
+    outcomes: list[dict[str, Any]] = []
     try:
         with time_limit(settings.limit_s * len(requests)):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
@@ -86,21 +86,41 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
             with _memory():
                 outcomes = _train_group([drawn.request for drawn in group], settings, staged.path)
     except TimeLimitError as error:
-        return [_message(request, _failure(error, request), started) for request in requests]
-    except Exception:
-        return [evaluate(request, settings) for request in requests]
+        reason = _failure(error, requests[0])
+        return [_message(request, reason, started, time.time()) for request in requests]
+    except Exception:  # not trained here, where the error holds on to what the group had in memory
+        outcomes = []
+    if not outcomes:
+        drawn_or_not = {drawn.request.index: drawn for drawn in group}
+        return [_alone(drawn_or_not.get(request.index), request, settings) for request in requests]
+    part = (time.time() - started) / len(group)
     return [
         _message(
             drawn.request,
-            outcome | {"draws": drawn.draws, "warning": _joined(staged.warning, drawn.warning, outcome["warning"])},
-            started,
+            _joined({"warning": staged.warning}, _facts_of(drawn), outcome),
+            started + number * part,
+            started + (number + 1) * part,
         )
-        for drawn, outcome in zip(group, outcomes, strict=True)
+        for number, (drawn, outcome) in enumerate(zip(group, outcomes, strict=True))
     ]
 
 
-def _joined(*warnings: str) -> str:
-    return "; ".join(filter(None, warnings))
+def _alone(drawn: Drawn | None, request: Request, settings: EvaluationSettings) -> Message:
+    """Evaluate one of a group, with the set that was drawn for it if there is one."""
+    if drawn is None:
+        return evaluate(request, settings)
+    record = Evaluation.from_message(evaluate(drawn.request, settings), drawn.request)
+    return replace(record, draws=drawn.draws, rejected=int(drawn.rejected)).to_message()
+
+
+def _facts_of(drawn: Drawn) -> dict[str, Any]:
+    return {"draws": drawn.draws, "rejected": int(drawn.rejected), "warning": drawn.warning}
+
+
+def _joined(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Facts in one, with all of their warnings."""
+    warning = "; ".join(filter(None, (part.get("warning", "") for part in parts)))
+    return {name: value for part in parts for name, value in part.items()} | {"warning": warning}
 
 
 def _failure(error: BaseException, request: Request) -> dict[str, Any]:
@@ -111,14 +131,14 @@ def _failure(error: BaseException, request: Request) -> dict[str, Any]:
     return {"status": verdict.status, "reason": verdict.reason}
 
 
-def _message(request: Request, facts: dict[str, Any], started: float) -> Message:
-    """The record of an evaluation that ends now, as a message."""
+def _message(request: Request, facts: dict[str, Any], started: float, ended: float) -> Message:
+    """The record of an evaluation, as a message."""
     evaluation = Evaluation(
         request,
         host=socket.gethostname(),
         worker=os.environ.get("PARSL_WORKER_RANK", "0"),
         started=started,
-        ended=time.time(),
+        ended=ended,
         **facts,
     )
     return checked(evaluation, request).to_message()  # what cannot be sent back must not leave the worker

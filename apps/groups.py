@@ -3,73 +3,86 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 
 from search.evaluation import Evaluation, Request
 
-SETTLED_S = 0.2  # so long after the last request no other comes for now
+SETTLED_S = 1.0  # so long after the last request no other comes for now
 Submit = Callable[[Sequence[Request]], list["Future[Evaluation]"]]
 
 
 class Groups:
     """An evaluator that collects requests until there are `size`, and submits them together.
 
-    Fewer are submitted only where nothing is under way any more that could bring others.
+    Fewer are submitted only where a worker would have nothing to do. A request whose worker was lost goes alone when
+    it comes again, so that it takes no others along.
     """
 
-    def __init__(self, submit: Submit, size: int) -> None:
-        self._submit, self._size = submit, size
+    def __init__(self, submit: Submit, size: int, workers: Callable[[], int]) -> None:
+        self._submit, self._size, self._workers = submit, size, workers
         self._lock = threading.RLock()
         self._waiting: list[tuple[Request, Future[Evaluation]]] = []
-        self._running = 0  # requests that were submitted
+        self._running: Counter[int] = Counter()  # requests of each group that are not back
+        self._groups = 0
+        self._alone: set[int] = set()
         self._timer: threading.Timer | None = None
 
     def __call__(self, request: Request) -> Future[Evaluation]:
         """Take a request; raises what `submit` raises for the group that it completes."""
         record: Future[Evaluation] = Future()
         with self._lock:
+            if request.index in self._alone:
+                self._send([(request, record)])
+                return record
             self._waiting.append((request, record))
             if len(self._waiting) == self._size:
-                self._send()
+                group, self._waiting = self._waiting, []
+                self._send(group)
             else:
                 self._wait_for_others()
         return record
 
     def _wait_for_others(self) -> None:
-        """Send what there is in a while, unless something runs that will bring others."""
+        """Send what there is if no other comes for a while, and a worker is idle."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._waiting and not self._running:
+        if self._waiting and len(self._running) < self._workers():
             self._timer = threading.Timer(SETTLED_S, self._give_up_waiting)
             self._timer.daemon = True
             self._timer.start()
 
     def _give_up_waiting(self) -> None:
         with self._lock:
-            if self._waiting and not self._running:
-                try:
-                    self._send()
-                except Exception:  # each of their futures has it
-                    return
+            if self._waiting and len(self._running) < self._workers():
+                group, self._waiting = self._waiting, []
+                with suppress(Exception):  # each of their futures has it
+                    self._send(group)
 
-    def _send(self) -> None:
-        group, self._waiting = self._waiting, []
+    def _send(self, group: list[tuple[Request, Future[Evaluation]]]) -> None:
         try:
             futures = self._submit([request for request, _ in group])
         except Exception as error:
             for _, record in group:
                 record.set_exception(error)
             raise
-        self._running += len(group)
-        for (_, record), future in zip(group, futures, strict=True):
-            future.add_done_callback(lambda done, record=record: self._done(done, record))  # type: ignore[misc]
+        self._groups += 1
+        number = self._groups
+        self._running[number] = len(group)
+        for (request, record), future in zip(group, futures, strict=True):
+            future.add_done_callback(partial(self._done, request, record, number))
 
-    def _done(self, done: Future[Evaluation], record: Future[Evaluation]) -> None:
-        with self._lock:
-            self._running -= 1
-            self._wait_for_others()
+    def _done(self, request: Request, record: Future[Evaluation], number: int, done: Future[Evaluation]) -> None:
         error = done.exception()
+        with self._lock:
+            self._running[number] -= 1
+            self._running = +self._running
+            if error is not None:
+                self._alone.add(request.index)
+            self._wait_for_others()
         if error is None:
             record.set_result(done.result())
         else:

@@ -100,18 +100,21 @@ class Engine:
         """
 
         def submit(requests: Sequence[Request]) -> list[Future[Evaluation]]:
-            broken = self._broken()
-            if broken:
-                raise BrokenExecutor(broken)
             records: list[Future[Evaluation]] = [Future() for _ in requests]
             task = (evaluate_group, requests) if len(requests) > 1 else (evaluate, requests[0])
             outcome = self.submit(*task, settings)
             outcome.add_done_callback(lambda done: self._hand_over(done, requests, records))
             return records
 
-        if together > 1:
-            return Groups(submit, together)
-        return lambda request: submit([request])[0]
+        groups = Groups(submit, together, self.workers)
+
+        def evaluator(request: Request) -> Future[Evaluation]:
+            broken = self._broken()
+            if broken:
+                raise BrokenExecutor(broken)
+            return groups(request)
+
+        return evaluator
 
     def _broken(self) -> str:
         """Why no worker will ever come again; "" as long as one may."""

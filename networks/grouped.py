@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from networks.build import channels_last
+from networks.hyperparameters import SHAPELESS
 from networks.loss import loss
 from networks.space import Convolution, FullyConnected, Layer, NetworkSpec
 from networks.train import Learner, TileTensors, Trained, draw, half_precision, looks_at_loss, time_cap
@@ -28,7 +30,8 @@ def common_part(spec: NetworkSpec) -> NetworkSpec:
 
     These are learning rate, momentum, weight decay, the weight of defects, and dropout.
     """
-    training = replace(spec.training, learning_rate=0.0, momentum=0.0, weight_decay=0.0, defect_weight=0.0)
+    zeros: dict[str, Any] = dict.fromkeys(SHAPELESS, 0.0)
+    training = replace(spec.training, **zeros)
     return NetworkSpec(tuple(_without_dropout(layer) for layer in spec.layers), training)
 
 

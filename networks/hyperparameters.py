@@ -6,6 +6,7 @@ taken for each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -95,6 +96,11 @@ class Hyperparameters:
             if not (goes_up and gene.name.endswith(" stride"))
         )
         return Hyperparameters(genome, tuple(vary), around=True)
+
+    @property
+    def count(self) -> int:
+        """How many sets there are."""
+        return math.prod(len(hyperparameter.choices) for hyperparameter in self.vary)
 
     def genome(self, chosen: Sets) -> bytes:
         """The genome of a set (hyperparameter,)."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from data_prep.errors import InputError
-from networks.genes import FIELDS, LAYER, LAYER_GENES, pick, slot_start, unpack
+from networks.genes import FIELDS, LAYER, LAYER_GENES, kind_of, pick, slot_start, unpack
 from networks.genome import decode
 from networks.hyperparameters import Hyperparameters
-from networks.space import Limits
+from networks.space import SLOTS, Limits
 
 DRAWS = 200  # sets that are looked at
 LONG = 40  # characters of a message
@@ -43,7 +43,14 @@ def check_limits(space: Hyperparameters, kinds: Sequence[str]) -> list[str]:
     if all(fixed):
         raise InputError(min(fixed, key=len)[0])
     share = sum(map(bool, changed[1:])) / DRAWS
-    return [f"about {100 * share:.0f} % of its sets go beyond what networks may be, and are cut down"] if share else []
+    return [f"about {100 * share:.0f} % of its sets go beyond what networks may be, and are not drawn"] if share else []
+
+
+def can_be(genome: bytes) -> bool:
+    """Whether the network of a genome is what its genes say, with nothing repaired."""
+    genes = unpack(genome)
+    kinds = [kind for slot in range(SLOTS) if (kind := kind_of(genes, slot)) != "empty"]
+    return not _changes(genome, kinds)
 
 
 def _changes(genome: bytes, kinds: Sequence[str]) -> dict[int, str]:

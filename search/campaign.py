@@ -44,10 +44,14 @@ class CampaignError(RuntimeError):
 
 @dataclass(frozen=True)
 class Crew:
-    """The workers: how many there are now, and how long one may be silent over a network in s."""
+    """The workers: how many there are now, how long one may be silent over a network in s.
+
+    And how many networks one works on `together`.
+    """
 
     workers: Callable[[], int]
     patience_s: float = math.inf
+    together: int = 1
 
 
 def run_campaign(
@@ -150,7 +154,7 @@ class _Campaign:
     def _fill(self) -> None:
         """Submit until every worker has a network and some wait."""
         self._note_crew(self.crew.workers())
-        room = self.workers + AHEAD + int(AHEAD_SHARE * self.workers)
+        room = (self.workers + AHEAD + int(AHEAD_SHARE * self.workers)) * self.crew.together
         while not self.refused and len(self.running) < min(room, self.tally.budget.evaluations - self.tally.completed):
             self._submit(self.strategy.ask(self.index))
             self.index += 1
@@ -255,5 +259,7 @@ class _Campaign:
         last = f"the last: {results[-1].status}, {results[-1].reason}"
         if self.failures >= HOPELESS:
             raise CampaignError(f"the first {self.failures} networks all failed; {last}")
-        if self.silent >= max(HOPELESS, 2 * self.workers):  # more than can have been under way at once
+        if self.silent >= max(
+            HOPELESS, 2 * self.workers * self.crew.together
+        ):  # more than can have been under way at once
             raise CampaignError(f"nothing was heard of the last {self.silent} networks; {last}")

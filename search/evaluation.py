@@ -67,7 +67,8 @@ class Evaluation:
     """What came of a request.
 
     `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; `draws` is how many sets of hyperparameters
-    the worker looked at to choose this one, 0 where it did not choose; times are the
+    the worker looked at to choose this one, 0 where it did not choose, and `rejected` is 1 if none of them was
+    accepted; times are the
     worker's own clock, in seconds since the epoch. `warning` is what the worker could go on without, `inherited`
     the share of the weights that were a parent's; `on_the_way` has the scores at the request's thresholds.
     """
@@ -87,6 +88,7 @@ class Evaluation:
     inherited: float = 0.0
     on_the_way: tuple[float, ...] = ()
     draws: int = 0
+    rejected: int = 0
     host: str = ""
     worker: str = ""
     device: str = ""

@@ -25,6 +25,7 @@ MEASURED = (
     "inference_s_per_megapixel",
     "inherited",
     "draws",
+    "rejected",
     "host",
     "worker",
     "device",

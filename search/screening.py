@@ -63,7 +63,7 @@ class Screening:
             self._learnt_on = self._learn_on
         if self._model is None:
             return 0
-        return self._model.choose(np.array([candidate.numbers() for candidate in candidates]))[0]
+        return self._model.choose(np.array([candidate.numbers() for candidate in candidates])).number
 
     def _learn(self) -> Chooser | None:
         end = len(self._told) - (self._number - self._learn_on)

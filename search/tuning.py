@@ -31,8 +31,9 @@ REMEMBERED = 2000  # the latest results are learnt from: to teach an SVM takes t
 class Plan:
     """How sets are chosen.
 
-    The first `random_sets` results are of random sets, or those of the first `random_s` seconds that workers were at
-    work. Then the predictor of that name chooses, which learns that the best `good_share` of the results did well.
+    The first `random_sets` that are asked for are random, or those of the first `random_s` seconds that workers were at
+    work. Then, as soon as there is enough to learn from, the predictor of that name chooses. It learns that the best
+    `good_share` of the results did well.
     """
 
     random_sets: int
@@ -43,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Build:
-    """A predictor, built from the first `learnt_on` results, or the `reason` why it could not be.
+    """A predictor, built from the first `learnt_on` results that workers told of, or the `reason` why it could not be.
 
     To build it took `seconds`, of which the search waited for `waited_s`.
     """
@@ -78,39 +79,43 @@ class Tuning:
         self.space, self.plan, self.seed = space, plan, seed
         self._background, self._publish, self._parents = background, publish, parents
         self.payoff = PayoffFold()
-        self._told = 0
+        self._asked = self._told = self._known = 0
         self._worked_s = self._latest = 0.0  # time with a worker at work, and when that was last
         self._results: list[tuple[bytes, float]] = []
-        self._random = True
-        # Predictors learn from what had been told at certain numbers, so that after a resume they are the same.
+        # Predictors learn from what was known at certain numbers of results, so that after a resume they are the same.
         self._learn_on = self._learnt_on = 0
         self._examples: list[tuple[bytes, float]] = []
+        self._fewest = PREDICTORS[plan.predictor].fewest(plan.good_share) if plan.predictor != RANDOM else math.inf
         self._building: Future[Build] | None = None
         self._predictor = ""
 
     def ask(self, index: int) -> Request:
         """The next set to evaluate, which is still to be drawn."""
-        self._build()
-        generation = 0 if self._random else 1
+        # After a resume, sets that the journal told of were asked for in an earlier life.
+        number = max(self._asked, self._told)
+        self._asked = number + 1
+        random = number < self.plan.random_sets and self._worked_s < self.plan.random_s
+        if not random:
+            self._build()
+        predictor = "" if random else self._predictor
         seed = training_seed(self.seed, index)
-        return Request(index, STAGE, generation, b"", seed, self._parents, predictor=self._predictor)
+        return Request(index, STAGE, int(bool(predictor)), b"", seed, self._parents, predictor=predictor)
 
     def tell(self, evaluation: Evaluation) -> None:
         """Take in a result, also one from the journal."""
         self._told += 1
         self.payoff.add(evaluation)
-        if evaluation.ended:  # of a lost one nothing is known
-            worked = max(0.0, evaluation.ended - max(evaluation.started, self._latest))
-            self._worked_s += worked
-            self._latest = max(self._latest, evaluation.ended)
-            if evaluation.request.genome:
-                self._results.append((evaluation.request.genome, evaluation.fitness))
-        if self._random:
-            self._random = self._told < self.plan.random_sets and self._worked_s < self.plan.random_s
-        if not self._random and self._told >= (1 + GROWTH) * self._learn_on:
-            self._learn_on = self._told
-            self._examples = self._results[-REMEMBERED:]
-            self._results = list(self._examples)
+        if not evaluation.ended:  # it was lost, and nothing is known of it
+            return
+        self._worked_s += max(0.0, evaluation.ended - max(evaluation.started, self._latest))
+        self._latest = max(self._latest, evaluation.ended)
+        if evaluation.request.genome:
+            self._known += 1
+            self._results.append((evaluation.request.genome, evaluation.fitness))
+            if self._known >= max(self._fewest, (1 + GROWTH) * self._learn_on):
+                self._learn_on = self._known
+                self._examples = self._results[-REMEMBERED:]
+                self._results = list(self._examples)
 
     def parents(self) -> set[int]:
         """Numbers of the evaluations whose weights sets may begin with."""
@@ -118,8 +123,6 @@ class Tuning:
 
     def _build(self) -> None:
         """Have a predictor built if there is enough that is new, and published once it is."""
-        if self.plan.predictor == RANDOM:
-            return
         first = self._learnt_on == 0
         if self._building is None and self._learnt_on < self._learn_on:
             self._learnt_on = self._learn_on
@@ -131,20 +134,20 @@ class Tuning:
             if self._publish(build) and build.predictor is not None:
                 self._predictor = build.name
 
-    def build(self, told: int, results: list[tuple[bytes, float]]) -> Build:
-        """The predictor that learns from `results`, genomes and their fitness; `told` is the number of all told."""
+    def build(self, known: int, results: list[tuple[bytes, float]]) -> Build:
+        """The predictor that learns from `results`, genomes and their fitness, the latest of all that are `known`."""
         started = time.perf_counter()
         predictor, reason = None, ""
-        name = f"{self.plan.predictor}_{told:06d}"
+        name = f"{self.plan.predictor}_{known:06d}"
         try:
             sets = np.array([self.space.set_of(genome) for genome, _ in results]).reshape(
                 len(results), len(self.space.vary)
             )
             fitness = np.array([fitness for _, fitness in results])
             kind = PREDICTORS[self.plan.predictor]
-            predictor = kind.learn(self.space, sets, fitness, self.plan.good_share, seed=told)
+            predictor = kind.learn(self.space, sets, fitness, self.plan.good_share, seed=known)
         except NothingLearntError as error:
             reason = str(error)
         except Exception as error:  # whatever it is, the search goes on without
             reason = f"the fit failed ({said(error)})"
-        return Build(name, told, time.perf_counter() - started, 0.0, predictor, reason)
+        return Build(name, known, time.perf_counter() - started, 0.0, predictor, reason)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from data_prep.files import whole_file
 from networks.hyperparameters import Hyperparameters
+from networks.network_limits import can_be
 from search.evaluation import Request
 from search.predictors import PREDICTORS, RANDOM
 from search.predictors.predictor import Predictor, Proposal
 
+ATTEMPTS = 50  # to draw a set that can be trained as it is
 DRAWING = 2  # the stream of random numbers, of those of a network's seed, that its set is drawn from
 
 
@@ -25,11 +27,13 @@ DRAWING = 2  # the stream of random numbers, of those of a network's seed, that 
 class Drawn:
     """A request with its set, and how many sets were looked at.
 
-    There is a warning if the predictor could not be had, so that the set is a random one.
+    `rejected` if the predictor accepted none of them. There is a warning if it could not be had, so that the set is
+    a random one.
     """
 
     request: Request
     draws: int
+    rejected: bool
     warning: str
 
 
@@ -51,7 +55,11 @@ class TuningFolder:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
     def draw(self, request: Request) -> Drawn:
-        """Draw the set of a request that has none. The same request draws the same set."""
+        """Draw the set of a request that has none. The same request draws the same set.
+
+        In a topology that somebody wrote down, sets are drawn anew that cannot be trained as they are, see
+        `networks.network_limits`.
+        """
         return self._draw(request, _space(self.path))
 
     def draw_group(self, requests: Sequence[Request]) -> list[Drawn]:
@@ -63,16 +71,21 @@ class TuningFolder:
 
     def _draw(self, request: Request, space: Hyperparameters) -> Drawn:
         rng = np.random.default_rng([request.seed, DRAWING])
-        origin, warning = RANDOM, ""
-        proposal = Proposal(space.draw(1, rng)[0])
+        predictor, origin, warning = None, RANDOM, ""
         if request.predictor:
             kind = request.predictor.split("_")[0]
             try:
-                proposal = _predictor(self.path / f"{request.predictor}.npz", kind).propose(space, rng)
-                origin = kind
+                predictor, origin = _predictor(self.path / f"{request.predictor}.npz", kind), kind
             except Exception as error:
-                warning = f"sets are drawn at random, as the predictor is of no use ({type(error).__name__}: {error})"
-        return Drawn(replace(request, genome=space.genome(proposal.chosen), origin=origin), proposal.draws, warning)
+                warning = f"sets were random, as a predictor could not be read ({type(error).__name__})"
+        draws = 0
+        for _ in range(ATTEMPTS):
+            proposal = Proposal(space.draw(1, rng)[0]) if predictor is None else predictor.propose(space, rng)
+            draws += proposal.draws
+            genome = space.genome(proposal.chosen)
+            if space.around or can_be(genome):
+                break
+        return Drawn(replace(request, genome=genome, origin=origin), draws, proposal.rejected, warning)
 
 
 @lru_cache(maxsize=1)

@@ -175,6 +175,12 @@ class RunConfig(_Section):
     site: SiteConfig = SiteConfig()
 
     @model_validator(mode="after")
+    def _something_to_evaluate(self) -> RunConfig:
+        if self.network is not None and not self.tuning.most_evaluations:
+            raise ValueError("tuning.random_sets and tuning.chosen_sets are both 0: there is nothing to do")
+        return self
+
+    @model_validator(mode="after")
     def _truth_for_each(self) -> RunConfig:
         movies = len(self.apply) or 1
         if len(self.truth) not in (0, movies):

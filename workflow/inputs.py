@@ -83,7 +83,13 @@ def check_network(config: RunConfig) -> None:
 
 def notes_of(config: RunConfig) -> list[str]:
     """What to tell the user of the network, the movies and the frames that are labelled automatically, a line each."""
-    notes = [] if config.network is None else notes_of_network(config.network)
+    notes = []
+    if config.network is not None:
+        notes = notes_of_network(config.network)
+        sets = read_network(config.network).count
+        if sets < config.tuning.most_evaluations:
+            said = f"it has only {sets} sets, so that some are evaluated more than once, with other seeds"
+            notes.append(f"{config.network}: {said}")
     for path in dict.fromkeys((config.movie, *config.apply)):
         with open_movie(path, config.pixel_size_nm, config.dataset) as movie:
             notes += movie.notes

@@ -25,7 +25,7 @@ from search.evolution import Evolution
 from search.halving import Halving
 from search.journal import Journal
 from search.payoff import Payoff
-from search.predictors import CHOOSERS
+from search.predictors import CHOOSERS, PREDICTORS, RANDOM
 from search.screening import Screening
 from search.tuning import Build, Plan, Tuning
 from search.tuning_folder import TuningFolder
@@ -78,7 +78,7 @@ class SearchStage:
             else:
                 self._tune(read_network(config.network), (), journal)
             repeat_warnings(journal, self.progress.say)
-            ranked = _best(config.training.finalists, journal.evaluations())
+            ranked = finalists_of(journal.evaluations, config.training.finalists)
         self.progress.say(f"best network: {decode(ranked[0].request.genome, Limits())}")
         return [self._finalist(evaluation.request) for evaluation in ranked]
 
@@ -97,8 +97,10 @@ class SearchStage:
             if build.predictor is not None:
                 try:
                     folder.write_predictor(build.name, build.predictor)
-                except (OSError, InputError) as error:
-                    reason = f"it could not be written ({error})"
+                except InputError:
+                    reason = "it could not be written, the disk is full"
+                except OSError as error:
+                    reason = f"it could not be written ({error.strerror})"
             journal.note_predictor(replace(build, reason=reason), tuning.payoff.payoff(config.good_share))
             self.progress.say(told_of(build, reason))
             return not reason
@@ -106,6 +108,9 @@ class SearchStage:
         with ThreadPoolExecutor(1) as background:
             tuning = Tuning(space, plan_of(config), self.config.seed, background, publish, parents)
             together = together_of(config, space)
+            warning = too_many_workers(config, together * self.engine.workers())
+            if warning:
+                self.progress.say(warning)
             self._campaign("tuning", tuning, Budget(config.most_evaluations), journal, together)
         paid = paid_off(tuning.payoff.payoff(config.good_share))
         if paid:
@@ -113,8 +118,7 @@ class SearchStage:
 
     def _campaign(self, name: str, strategy: Strategy, budget: Budget, journal: Journal, together: int = 1) -> None:
         """One campaign, in which a worker is given so many networks `together`."""
-        # A worker counts as often as it has networks, each of which takes all of its time.
-        crew = Crew(lambda: together * self.engine.workers(), PATIENCE * together * self.settings.limit_s)
+        crew = Crew(self.engine.workers, PATIENCE * together * self.settings.limit_s, together)
         best = self.config.training.finalists
         weights = WeightsFolder(self.folder.weights, best, journal.evaluations())
         with (
@@ -180,14 +184,47 @@ def told_of(build: Build, reason: str) -> str:
     return f"tuning: {kind} learnt from {build.learnt_on} results in {build.seconds:.1f} s{waited}"
 
 
-def paid_off(payoff: Payoff) -> str:
-    """A line on whether the predictor paid; "" where there is nothing to compare."""
-    if payoff.precision is None or payoff.base_rate is None or payoff.acceptance is None:
+def too_many_workers(tuning: TuningConfig, under_way: int) -> str:
+    """A warning where most sets would be under way before there is anything to learn from; "" otherwise."""
+    if tuning.predictor == RANDOM or not tuning.chosen_sets:
+        return ""
+    random = max(tuning.random_sets, under_way + PREDICTORS[tuning.predictor].fewest(tuning.good_share))
+    if tuning.most_evaluations - random >= tuning.chosen_sets / 2:
         return ""
     return (
-        f"tuning: {payoff.precision:.0%} of the {payoff.chosen_sets} chosen sets did well, of the {payoff.random_sets} "
-        f"random ones {payoff.base_rate:.0%}; {payoff.acceptance:.1%} of the sets looked at were chosen"
+        f"warning: {under_way} sets are under way at once, so of {tuning.most_evaluations} most or all will be random; "
+        f"with tuning.chosen_sets = {max(100, 3 * under_way)} the predictor would have its say"
     )
+
+
+def paid_off(payoff: Payoff) -> str:
+    """A line on whether the predictor paid; "" where there is nothing to compare."""
+    if payoff.precision is None or payoff.base_rate is None:
+        return ""
+    text = (
+        f"tuning: {payoff.precision:.0%} of the {payoff.chosen_sets} chosen sets did well, of the {payoff.random_sets} "
+        f"random ones {payoff.base_rate:.0%}"
+    )
+    if payoff.acceptance is not None:
+        text += f"; the SVM accepted {payoff.acceptance:.1%} of the sets that it looked at"
+    if payoff.rejected:
+        text += f", and none when {payoff.rejected} of the sets were chosen, which were the nearest to that"
+    return text
+
+
+def finalists_of(evaluations: Callable[[], Iterable[Evaluation]], count: int) -> list[Evaluation]:
+    """The fittest networks, the fittest first.
+
+    The fittest of the evolution is among them, unless there is but one: full training may still tell that the tuning
+    has made nothing better.
+    """
+    ranked = _best(count, evaluations())
+    evolved = [e for e in evaluations() if e.request.stage == Evolution.stage and e.status is Status.OK]
+    if evolved and count > 1:
+        winner = _best(1, evolved)[0]
+        if winner not in ranked:
+            ranked[-1] = winner
+    return ranked
 
 
 def budget_of(search: SearchConfig) -> Budget:

@@ -48,7 +48,9 @@ def draw_predictor_payoff(
     if payoff.threshold is None or payoff.precision is None:
         for panel in panels[1:]:
             panel.set_axis_off()
-        why = next((build["reason"] for build in reversed(builds) if build["reason"]), "none was asked for")
+        why = "there was none, or all sets were under way before it had learnt anything"
+        if any(build["reason"] for build in builds):
+            why = next(build["reason"] for build in reversed(builds) if build["reason"])
         say_instead(panels[0], f"no set was chosen by a predictor: {why}")
         return save_figure(figure, path)
     _show_sets(panels[0], tuned, builds, payoff, fitness)
@@ -105,17 +107,21 @@ def _show_shares(panel: Axes, payoff: Payoff) -> None:
 
 
 def _show_acceptance(panel: Axes, tuned: Sequence[Evaluation], payoff: Payoff) -> None:
-    """Of the sets that each predictor looked at, the share that it took."""
-    draws: dict[str, list[int]] = {}
+    """Of the sets that each SVM looked at, the share that it accepted."""
+    if payoff.acceptance is None:
+        say_instead(panel, "only an SVM\naccepts or rejects")
+        return
+    draws: dict[str, list[Evaluation]] = {}
     for evaluation in tuned:
         if evaluation.draws and evaluation.request.origin != RANDOM:
-            draws.setdefault(evaluation.request.predictor, []).append(evaluation.draws)
+            draws.setdefault(evaluation.request.predictor, []).append(evaluation)
     learnt_on = [int(name.rpartition("_")[2]) for name in draws]
-    share = [len(of_one) / sum(of_one) for of_one in draws.values()]
-    panel.plot(learnt_on, share, "o-", color="0.35", linewidth=1.2, markersize=4)
-    panel.set_yscale("log")
-    panel.set_ylim(top=1.3)
+    share = [sum(not e.rejected for e in of_one) / sum(e.draws for e in of_one) for of_one in draws.values()]
+    panel.plot(learnt_on, share, "o-", color="0.35", linewidth=1.2, markersize=4, clip_on=False)
+    panel.set_yscale("symlog", linthresh=1e-3)
+    panel.set_ylim(0, 1.3)
     panel.yaxis.set_major_formatter("{x:g}")
     panel.set_xlabel("sets learnt from")
-    panel.set_ylabel("share taken of the sets looked at")
-    panel.set_title(f"{payoff.acceptance:.3f} in all", fontsize=10.5)
+    panel.set_ylabel("share of the sets looked at that the SVM accepted")
+    none = f"; none for {payoff.rejected} of the sets" if payoff.rejected else ""
+    panel.set_title(f"{payoff.acceptance:.3f} in all{none}", fontsize=10.5)

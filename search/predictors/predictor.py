@@ -21,10 +21,14 @@ class NothingLearntError(Exception):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A set (hyperparameter,) to be evaluated, and how many random ones were looked at to find it."""
+    """A set (hyperparameter,) to be evaluated, and how many random ones were looked at to find it.
+
+    `rejected` if the predictor had accepted none of them, so that this one is the nearest to it.
+    """
 
     chosen: Sets
     draws: int = 1
+    rejected: bool = False
 
 
 class Predictor(ABC):
@@ -34,6 +38,11 @@ class Predictor(ABC):
     """
 
     name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def fewest(cls, good_share: float) -> int:
+        """How many results it takes to learn anything, if the best `good_share` of them did well."""
 
     @classmethod
     @abstractmethod
@@ -59,6 +68,15 @@ class Predictor(ABC):
         """Back from its arrays."""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The number of a candidate, and what a Proposal says of it."""
+
+    number: int
+    draws: int
+    rejected: bool = False
+
+
 class Chooser(Predictor):
     """A predictor that looks at `looks` random sets and chooses one, by their features."""
 
@@ -72,8 +90,8 @@ class Chooser(Predictor):
         """Learn from features (n, feature), of any scale, and fitness (n,). Raises NothingLearntError."""
 
     @abstractmethod
-    def choose(self, features: NDArray[np.float64]) -> tuple[int, int]:
-        """Of candidates, given by features (n, feature): the number of the one chosen, and how many were looked at."""
+    def choose(self, features: NDArray[np.float64]) -> Choice:
+        """One of the candidates, given by features (n, feature)."""
 
     @classmethod
     def learn(
@@ -85,25 +103,22 @@ class Chooser(Predictor):
     def propose(self, space: Hyperparameters, rng: np.random.Generator) -> Proposal:
         """A set that promises to do well, of `looks` random ones."""
         sets = space.draw(self.looks, rng)
-        chosen, looked_at = self.choose(space.features(sets))
-        return Proposal(sets[chosen], looked_at)
+        choice = self.choose(space.features(sets))
+        return Proposal(sets[choice.number], choice.draws, choice.rejected)
 
 
-def did_well(fitness: NDArray[np.float64], good_share: float, fewest: int) -> NDArray[np.bool_]:
-    """Which of fitness (n,) are among the best `good_share`.
+def least_good(fitness: NDArray[np.float64], good_share: float) -> float:
+    """The least fitness that is good, if the best `good_share` of results (n,) did well.
 
-    Raises NothingLearntError where there are fewer than `fewest` good or bad ones.
+    What is as bad as the worst is never good, however much of it there is: then it is the least above, or infinity.
     """
-    if len(fitness) < 2 * fewest:
-        raise NothingLearntError(f"{len(fitness)} results are too few")
+    worst, least = float(fitness.min()), float(np.quantile(fitness, 1 - good_share))
+    return least if least > worst else float(fitness[fitness > worst].min(initial=np.inf))
+
+
+def check_results(fitness: NDArray[np.float64], fewest: int) -> None:
+    """Raise NothingLearntError if results (n,) are fewer than that, or all the same."""
+    if len(fitness) < fewest:
+        raise NothingLearntError(f"{len(fitness)} results are too few, {fewest} are needed")
     if np.ptp(fitness) == 0:
         raise NothingLearntError(f"all {len(fitness)} results are the same")
-    good = fitness >= np.quantile(fitness, 1 - good_share)
-    if good.all():  # most did equally badly
-        good = fitness > fitness.min()
-    kinds = int(good.sum()), int((~good).sum())
-    if min(kinds) < fewest:
-        raise NothingLearntError(
-            f"of {len(fitness)} results {kinds[0]} are good and {kinds[1]} bad; {fewest} are needed"
-        )
-    return good

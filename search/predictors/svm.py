@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from networks.hyperparameters import Hyperparameters, Sets
-from search.predictors.predictor import Arrays, Chooser, did_well
+from search.predictors.predictor import Arrays, Choice, Chooser, NothingLearntError, check_results, least_good
 
 FOLDS = 4
+MANY = 2000  # results, of which even a small share is enough
 COSTS = (1.0, 10.0, 100.0)  # C; with less, machines that order sets well accept none
 WIDTHS = (0.1, 0.3, 1.0, 3.0)  # gamma times the number of hyperparameters, over which distances add up
 
@@ -34,6 +35,12 @@ class Svm(Chooser):
     weights: NDArray[np.float64]
     intercept: float
     gamma: float
+
+    @classmethod
+    def fewest(cls, good_share: float) -> int:
+        """As many as have a good and a bad one for each fold of the cross-validation."""
+        good = {count: int((count - 1) * good_share + 1e-9) + 1 for count in range(2 * FOLDS, MANY)}
+        return next((count for count in good if min(good[count], count - good[count]) >= FOLDS), MANY)
 
     @classmethod
     def learn(
@@ -63,7 +70,12 @@ class Svm(Chooser):
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
 
-        good = did_well(fitness, good_share, FOLDS)
+        check_results(fitness, cls.fewest(good_share))
+        good = fitness >= least_good(fitness, good_share)
+        kinds = int(good.sum()), int((~good).sum())
+        if min(kinds) < FOLDS:
+            said = f"of {len(fitness)} results {kinds[0]} are good and {kinds[1]} bad; {FOLDS} of each are needed"
+            raise NothingLearntError(said)
         scaler = StandardScaler().fit(features)
         scale = scaler.scale_ / np.sqrt(shares)
         search = GridSearchCV(
@@ -88,11 +100,13 @@ class Svm(Chooser):
         distances = (scaled**2).sum(1)[:, None] + (self.vectors**2).sum(1)[None, :] - 2 * scaled @ self.vectors.T
         return np.asarray(np.exp(-self.gamma * distances) @ self.weights + self.intercept)
 
-    def choose(self, features: NDArray[np.float64]) -> tuple[int, int]:
-        """The first candidate (n, feature) that is accepted, else the nearest to that; and how many were looked at."""
+    def choose(self, features: NDArray[np.float64]) -> Choice:
+        """The first candidate (n, feature) that is accepted, else the nearest to that."""
         margin = self.margin(features)
         accepted = np.flatnonzero(margin > 0)
-        return (int(accepted[0]), int(accepted[0]) + 1) if len(accepted) else (int(margin.argmax()), len(margin))
+        if len(accepted):
+            return Choice(int(accepted[0]), int(accepted[0]) + 1)
+        return Choice(int(margin.argmax()), len(margin), rejected=True)
 
     def arrays(self) -> Arrays:
         """All that it knows."""

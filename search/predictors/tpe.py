@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from networks.hyperparameters import Hyperparameters, Sets
-from search.predictors.predictor import Arrays, Predictor, Proposal, did_well
+from search.predictors.predictor import Arrays, Predictor, Proposal, check_results
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-FEWEST = 4  # good and bad results to learn from
+FEWEST = 8  # results to learn from
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,21 @@ class Tpe(Predictor):
     fitness: NDArray[np.float64]
 
     @classmethod
+    def fewest(cls, good_share: float) -> int:  # noqa: ARG003
+        """Some good and some bad ones."""
+        return FEWEST
+
+    @classmethod
     def learn(
         cls,
         space: Hyperparameters,  # noqa: ARG003
         sets: Sets,
         fitness: NDArray[np.float64],
-        good_share: float,
+        good_share: float,  # noqa: ARG003
         seed: int,  # noqa: ARG003
     ) -> Self:
         """Learn from sets (n, hyperparameter) and their fitness (n,). Raises NothingLearntError."""
-        did_well(fitness, good_share, FEWEST)
+        check_results(fitness, FEWEST)
         return cls(sets, fitness)
 
     def propose(self, space: Hyperparameters, rng: np.random.Generator) -> Proposal:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from search.predictors.predictor import Arrays, Chooser, did_well
+from search.predictors.predictor import Arrays, Choice, Chooser, check_results
 
 TREES = 100
-FEWEST = 4  # good and bad results to learn from
+FEWEST = 8  # results to learn from
 LEAF = -1  # what scikit-learn has in place of a leaf's children
 
 
@@ -35,13 +35,22 @@ class Trees(Chooser):
     value: NDArray[np.float64]
 
     @classmethod
+    def fewest(cls, good_share: float) -> int:  # noqa: ARG003
+        """Some leaves of two results."""
+        return FEWEST
+
+    @classmethod
     def learn_features(
-        cls, features: NDArray[np.float64], fitness: NDArray[np.float64], good_share: float, seed: int
+        cls,
+        features: NDArray[np.float64],
+        fitness: NDArray[np.float64],
+        good_share: float,  # noqa: ARG003
+        seed: int,
     ) -> Self:
         """Learn from features (n, feature), of any scale, and fitness (n,). Raises NothingLearntError."""
         from sklearn.ensemble import ExtraTreesRegressor
 
-        did_well(fitness, good_share, FEWEST)
+        check_results(fitness, FEWEST)
         forest = ExtraTreesRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=seed)
         trees = [estimator.tree_ for estimator in forest.fit(features, fitness).estimators_]
         ends = np.cumsum([tree.node_count for tree in trees])
@@ -67,9 +76,9 @@ class Trees(Chooser):
                 return np.asarray(self.value.take(node).mean(axis=0))
             node = below
 
-    def choose(self, features: NDArray[np.float64]) -> tuple[int, int]:
-        """The candidate (n, feature) that promises most, and how many were looked at."""
-        return int(self.predict(features).argmax()), len(features)
+    def choose(self, features: NDArray[np.float64]) -> Choice:
+        """The candidate (n, feature) that promises most."""
+        return Choice(int(self.predict(features).argmax()), len(features))
 
     def arrays(self) -> Arrays:
         """All that it knows."""

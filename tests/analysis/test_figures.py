@@ -145,9 +145,16 @@ def test_the_payoff_is_told_in_numbers(tuned, shown):
         "1.00",
     ]  # of six random sets two are the upper quarter
     assert shares.get_title() == "3.0 times as often"
-    assert acceptance.get_title() == "0.250 in all"
+    assert acceptance.texts[0].get_text() == "only an SVM\naccepts or rejects"
+
+
+def test_the_acceptance_of_an_svm_leaves_out_what_it_rejected(tuned, shown):
+    by_svm = [replace(e, request=replace(e.request, origin="svm")) if e.draws > 1 else e for e in tuned]
+    by_svm[-1] = replace(by_svm[-1], draws=2000, rejected=1)
+    acceptance = shown(by_svm, "payoff").axes[2]
+    assert acceptance.get_title() == f"{5 / 2020:.3f} in all; none for 1 of the sets"
     (line,) = acceptance.get_lines()
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([6], [0.25])
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([6], [5 / 2020])
 
 
 def test_without_a_chosen_set_the_payoff_says_why(tuned, shown):

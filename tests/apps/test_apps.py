@@ -242,7 +242,7 @@ def test_a_set_is_random_and_says_so_where_its_predictor_cannot_be_read(tuned):
     for name in ("svm_000009", "svm_000010"):
         record = evaluated(Request(7, "tuning", 1, b"", 99, predictor=name), tuned)
         assert (record.status, record.request.origin) == (Status.OK, "random")
-        assert "drawn at random" in record.warning
+        assert "sets were random" in record.warning
 
 
 def test_a_task_never_raises():

@@ -109,7 +109,7 @@ EXPECTED = [
     (Status.LOST, "went away"),
     (Status.OUT_OF_MEMORY, "MemoryError"),
     (Status.OUT_OF_MEMORY, "can't allocate memory"),
-    (Status.CRASHED, "TypeError"),
+    (Status.CRASHED, "NoneType"),
     (Status.CRASHED, "colour"),
     (Status.CRASHED, "score f1 is a Poison, no number"),
     (Status.CRASHED, "TypeError"),

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import Future
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,10 +50,19 @@ def test_a_group_that_cannot_be_trained_as_one_is_trained_one_by_one(settings, m
     def fail(*_arguments):
         raise RuntimeError("CUDA out of memory. Tried to allocate")
 
+    drawn = [record.request for record in evaluated(settings)]
     monkeypatch.setattr("networks.grouped.train_group", fail)
     records = evaluated(settings)
     assert [record.status for record in records] == [Status.OK] * 3
-    assert len({record.request.genome for record in records}) == 3
+    assert [record.request for record in records] == drawn
+    assert [record.draws for record in records] == [1, 1, 1]
+
+
+def test_each_of_a_group_took_its_part_of_the_time(settings):
+    started = time.time()
+    records = evaluated(settings)
+    assert all(one.ended == pytest.approx(after.started, abs=1e-6) for one, after in pairwise(records))
+    assert sum(one.ended - one.started for one in records) <= time.time() - started + 0.01
 
 
 def test_a_group_that_hangs_is_given_up(settings, monkeypatch):
@@ -92,7 +102,7 @@ def request(index):
 
 def test_requests_go_in_groups_and_come_back_each_to_its_own():
     workers = Workers()
-    groups = Groups(workers, 3)
+    groups = Groups(workers, 3, lambda: 1)
     futures = [groups(request(index)) for index in range(7)]
     assert workers.sizes == [3, 3]
     workers.finish(1)
@@ -100,11 +110,11 @@ def test_requests_go_in_groups_and_come_back_each_to_its_own():
     assert [future.result().request.index for future in futures[3:6]] == [3, 4, 5]
 
 
-def test_what_fills_no_group_goes_once_nothing_runs_that_could_bring_others():
+def test_what_fills_no_group_goes_once_a_worker_would_have_nothing_to_do():
     workers = Workers()
-    groups = Groups(workers, 3)
+    groups = Groups(workers, 3, lambda: 1)
     futures = [groups(request(index)) for index in range(4)]
-    time.sleep(3 * SETTLED_S)
+    time.sleep(1.5 * SETTLED_S)
     assert workers.sizes == [3]  # the fourth waits for those that the three will bring
     workers.finish(0)
     futures += [groups(request(index)) for index in (4, 5)]
@@ -116,9 +126,29 @@ def test_what_fills_no_group_goes_once_nothing_runs_that_could_bring_others():
     assert [future.result().request.index for future in futures] == list(range(7))
 
 
+def test_with_two_workers_a_part_of_a_group_does_not_wait_for_the_other_group():
+    workers = Workers()
+    groups = Groups(workers, 3, lambda: 2)
+    for index in range(5):
+        groups(request(index))
+    wait_until(lambda: workers.sizes == [3, 2])
+
+
+def test_a_request_whose_worker_was_lost_goes_alone_when_it_comes_again():
+    workers = Workers()
+    groups = Groups(workers, 3, lambda: 1)
+    for index in range(3):
+        groups(request(index))
+    for _, future in workers.groups[0]:
+        future.set_exception(ConnectionError("gone"))
+    for index in (1, 7, 0, 8, 9):
+        groups(request(index))
+    assert [[one.index for one, _ in group] for group in workers.groups[1:]] == [[1], [0], [7, 8, 9]]
+
+
 def test_a_worker_that_is_lost_fails_each_of_its_group():
     workers = Workers()
-    groups = Groups(workers, 2)
+    groups = Groups(workers, 2, lambda: 1)
     futures = [groups(request(index)) for index in range(2)]
     for _, future in workers.groups[0]:
         future.set_exception(ConnectionError("gone"))
@@ -129,7 +159,7 @@ def test_a_group_that_is_refused_is_said_to_be():
     def refuse(_requests):
         raise RuntimeError("no workers")
 
-    groups = Groups(refuse, 2)
+    groups = Groups(refuse, 2, lambda: 1)
     first = groups(request(0))
     with pytest.raises(RuntimeError, match="no workers"):
         groups(request(1))

@@ -8,8 +8,9 @@ from search.evaluation import Evaluation, Request, Status
 from search.payoff import PayoffFold, interval
 
 
-def evaluation(fitness, origin, draws=1, status=Status.OK):
-    return Evaluation(Request(0, "tuning", 0, b"x", 0, origin=origin), status, fitness=fitness, draws=draws)
+def evaluation(fitness, origin, draws=1, status=Status.OK, rejected=0):
+    request = Request(0, "tuning", 0, b"x", 0, origin=origin)
+    return Evaluation(request, status, fitness=fitness, draws=draws, rejected=rejected)
 
 
 def payoff(*evaluations, good_share=0.25):
@@ -30,6 +31,24 @@ def test_good_is_what_is_as_good_as_the_best_share_of_the_random_sets():
     assert told.precision == pytest.approx(2 / 3)
     assert told.acceptance == pytest.approx(3 / 20)
     assert (told.random_sets, told.chosen_sets) == (5, 3)
+
+
+def test_what_the_svm_rejected_is_chosen_and_not_accepted():
+    told = payoff(*RANDOM, evaluation(0.5, "svm", 8), evaluation(0.1, "svm", 2000, rejected=1))
+    assert (told.precision, told.accepted_precision, told.rejected) == (0.5, 1.0, 1)
+    assert told.acceptance == pytest.approx(1 / 2008)
+
+
+def test_only_an_svm_accepts_or_rejects():
+    told = payoff(*RANDOM, evaluation(0.5, "trees", 200), evaluation(0.1, "trees", 200))
+    assert (told.precision, told.acceptance, told.rejected, told.accepted_precision) == (0.5, None, 0, None)
+
+
+def test_what_is_as_bad_as_the_worst_is_no_good_one_however_many_there_are():
+    random = [evaluation(0.1, "random") for _ in range(9)] + [evaluation(0.2, "random")]
+    told = payoff(*random, evaluation(0.1, "svm"), evaluation(0.15, "svm"), evaluation(0.2, "svm"))
+    assert (told.threshold, told.base_rate, told.precision) == (0.2, 0.1, pytest.approx(1 / 3))
+    assert payoff(*random[:9]).base_rate == 0.0  # all the same: none did well
 
 
 def test_a_chosen_set_that_failed_is_no_good_one():

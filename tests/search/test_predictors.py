@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from networks.genes import LENGTH, Gene
 from networks.hyperparameters import Hyperparameter, Hyperparameters
 from search.predictors import CHOOSERS, PREDICTORS, Svm, Trees
-from search.predictors.predictor import NothingLearntError
+from search.predictors.predictor import Choice, NothingLearntError
 
 GOOD_SHARE = 0.25
 every_predictor = pytest.mark.parametrize("kind", PREDICTORS.values(), ids=PREDICTORS.keys())
@@ -143,20 +143,39 @@ def test_learns_although_most_results_are_failures(kind):
 @pytest.mark.parametrize(
     ("fitness", "reason"),
     [
-        ([], "0 results are too few"),
-        ([0.1, 0.5, 0.9], "3 results are too few"),
+        ([], "0 results are too few, {fewest} are needed"),
+        ([0.1, 0.5, 0.9], "3 results are too few, {fewest} are needed"),
         ([0.3] * 40, "all 40 results are the same"),
         ([0.0] * 40, "all 40 results are the same"),
-        ([0.0] * 38 + [0.4, 0.5], "of 40 results 2 are good and 38 bad; 4 are needed"),
-        ([0.5] * 39 + [0.4], "of 40 results 39 are good and 1 bad; 4 are needed"),
-        (np.linspace(0, 1, 12), "of 12 results 3 are good and 9 bad; 4 are needed"),
     ],
 )
 def test_says_why_nothing_can_be_learnt(kind, fitness, reason):
     sets = SPACE.draw(len(fitness), np.random.default_rng(0))
     with pytest.raises(NothingLearntError) as refused:
         kind.learn(SPACE, sets, np.array(fitness, np.float64), GOOD_SHARE, seed=0)
+    assert str(refused.value) == reason.format(fewest=kind.fewest(GOOD_SHARE))
+
+
+@pytest.mark.parametrize(
+    ("fitness", "reason"),
+    [
+        ([0.0] * 38 + [0.4, 0.5], "of 40 results 2 are good and 38 bad; 4 of each are needed"),
+        ([0.5] * 39 + [0.4], "of 40 results 39 are good and 1 bad; 4 of each are needed"),
+    ],
+)
+def test_the_svm_needs_some_of_each_kind(fitness, reason):
+    sets = SPACE.draw(len(fitness), np.random.default_rng(0))
+    with pytest.raises(NothingLearntError) as refused:
+        Svm.learn(SPACE, sets, np.array(fitness), GOOD_SHARE, seed=0)
     assert str(refused.value) == reason
+
+
+@every_predictor
+@pytest.mark.parametrize("good_share", [0.05, 0.25, 0.5, 0.9])
+def test_with_the_fewest_results_something_is_learnt(kind, good_share):
+    fewest = kind.fewest(good_share)
+    sets = SPACE.draw(fewest, np.random.default_rng(0))
+    assert kind.learn(SPACE, sets, np.linspace(0, 1, fewest), good_share, seed=0)
 
 
 @every_predictor
@@ -208,10 +227,10 @@ def test_of_candidates_one_is_chosen_whatever_the_scale_of_features(kind):
     good = []
     for start in range(0, 400, 12):
         some = candidates[start : start + 12]
-        chosen, looked_at = chooser.choose(some)
-        assert 0 <= chosen < looked_at <= len(some)
-        assert wider.choose(1024 * some) == (chosen, looked_at)
-        good.append(truth[start + chosen] >= np.quantile(truth, 1 - GOOD_SHARE))
+        choice = chooser.choose(some)
+        assert 0 <= choice.number < choice.draws <= len(some)
+        assert wider.choose(1024 * some) == choice
+        good.append(truth[start + choice.number] >= np.quantile(truth, 1 - GOOD_SHARE))
     assert np.mean(good) >= 2 * GOOD_SHARE
 
 
@@ -225,7 +244,7 @@ def test_the_svm_is_scikit_learns_with_the_best_c_and_gamma_of_cross_validation(
     good = fitness >= np.sort(fitness)[-20]
     scaler = StandardScaler().fit(features)
     folds = StratifiedKFold(4, shuffle=True, random_state=seed)
-    pairs = [(c, width / 3) for c in (1, 10, 100) for width in (0.03, 0.1, 0.3, 1, 3)]
+    pairs = [(c, width / 3) for c in (1, 10, 100) for width in (0.1, 0.3, 1, 3)]
     scores = [
         cross_val_score(
             SVC(C=c, gamma=gamma), scaler.transform(features), good, cv=folds, scoring="average_precision"
@@ -240,9 +259,9 @@ def test_the_svm_is_scikit_learns_with_the_best_c_and_gamma_of_cross_validation(
     margin = theirs.decision_function(scaler.transform(others))
     np.testing.assert_allclose(ours.margin(others), margin, rtol=0, atol=1e-9)
     accepted = np.flatnonzero(margin > 0)
-    assert ours.choose(others) == (accepted[0], accepted[0] + 1)
+    assert ours.choose(others) == Choice(accepted[0], accepted[0] + 1)
     rejected = np.flatnonzero(margin < 0)
-    assert ours.choose(others[rejected]) == (margin[rejected].argmax(), len(rejected))
+    assert ours.choose(others[rejected]) == Choice(margin[rejected].argmax(), len(rejected), rejected=True)
 
 
 def test_a_name_counts_no_more_than_a_number_to_the_svm():
@@ -266,4 +285,4 @@ def test_the_trees_predict_as_scikit_learns_forest(columns):
     at_thresholds = np.repeat(np.concatenate([tree.tree_.threshold for tree in forest.estimators_])[:, None], 3, axis=1)
     others = np.concatenate([some_features(300, 3)[0], features, at_thresholds])[:, columns]
     np.testing.assert_allclose(ours.predict(others), forest.predict(others), rtol=1e-12)
-    assert ours.choose(others) == (forest.predict(others).argmax(), len(others))
+    assert ours.choose(others) == Choice(forest.predict(others).argmax(), len(others))

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks.genes import GENES, kind_of, numeric_genes, unpack
-from networks.genome import encode
+from networks.genome import decode, encode
 from networks.hyperparameters import Hyperparameters, hyperparameter
-from networks.space import SLOTS, sample
+from networks.space import SLOTS, Limits, sample
 from search.budget import Budget
 from search.campaign import CampaignError, Crew, run_campaign
 from search.evaluation import Evaluation, Status
@@ -23,7 +23,7 @@ from search.simulated_cluster import Shift, SimulatedCluster, log_normal
 from search.tuning import Plan, Tuning
 from search.tuning_folder import TuningFolder
 
-START = encode(sample(np.random.default_rng(8)))
+START = encode(decode(encode(sample(np.random.default_rng(8))), Limits()))  # with nothing left to be repaired
 
 
 def free(genome):
@@ -31,7 +31,7 @@ def free(genome):
     return replace(Hyperparameters.around_genome(genome), around=False)
 
 
-SPACE = replace(free(START), vary=free(START).vary[:12])
+SPACE = replace(free(START), vary=free(START).vary[:9])  # of the training
 
 
 class AtOnce(Executor):
@@ -125,8 +125,8 @@ def test_only_numbers_vary(tmp_path):
 @pytest.mark.parametrize(
     ("fitness_of", "reason"),
     [
-        (lambda _: 0.0, "all 20 results are the same"),
-        (lambda genome: float(genome[0] > 240), "of 20 results"),
+        (lambda _: 0.0, "all 19 results are the same"),
+        (lambda genome: 1.0 - (genome[0] > 240), "19 results"),
     ],
 )
 def test_where_nothing_can_be_learnt_sets_stay_random_and_it_is_said(tmp_path, fitness_of, reason):
@@ -138,9 +138,20 @@ def test_where_nothing_can_be_learnt_sets_stay_random_and_it_is_said(tmp_path, f
 def test_too_few_results_leave_sets_random_until_there_are_enough(tmp_path):
     site = Site(tmp_path, Plan(0, "svm"))
     origins = [done.request.origin for done in run(site, 40)]
-    assert origins[0] == "random"
-    assert "too few" in site.builds[0].reason
-    assert origins[-1] == "svm"
+    assert origins == ["random"] * 13 + ["svm"] * 27  # of thirteen, four are the best quarter: one for each fold
+    assert site.builds[0].learnt_on == 13
+
+
+def test_random_sets_are_as_many_as_asked_however_many_are_under_way(tmp_path):
+    site = Site(tmp_path, Plan(20, "trees"))
+    asked = [site.tuning.ask(index) for index in range(5)]  # five workers
+    origins = []
+    for index in range(5, 45):
+        drawn = site.folder.draw(asked.pop(0))
+        origins.append(drawn.request.origin)
+        site.tuning.tell(Evaluation(drawn.request, Status.OK, fitness=corner(drawn.request.genome), ended=1.0))
+        asked.append(site.tuning.ask(index))
+    assert origins == ["random"] * 20 + ["trees"] * 20
 
 
 def test_a_fit_that_fails_leaves_sets_random_and_it_is_said(tmp_path, monkeypatch):
@@ -156,16 +167,14 @@ def test_a_fit_that_fails_leaves_sets_random_and_it_is_said(tmp_path, monkeypatc
 def test_the_first_predictor_is_waited_for_and_no_other(tmp_path):
     held = Held()
     site = Site(tmp_path, Plan(20, "trees"), background=held)
-    for index in range(20):
-        site.evaluate(index, corner)
-    finish = held.kept.pop
-    held.submit = lambda function, *arguments: AtOnce().submit(function, *arguments)  # the first is done at once …
-    assert site.evaluate(20, corner).request.predictor == "trees_000020"
+    run(site, 20)
+    held.submit = AtOnce().submit  # the first is done at once …
+    assert site.evaluate(20, corner).request.predictor == "trees_000019"
     del held.submit  # … and the next kept back: sets go on with the one that there is
-    assert {site.evaluate(index, corner).request.predictor for index in range(21, 30)} == {"trees_000020"}
+    assert {done.request.predictor for done in run(site, 9, first=21)} == {"trees_000019"}
     assert len(held.kept) == 1
-    finish()()
-    assert site.evaluate(30, corner).request.predictor == "trees_000022"
+    held.kept.pop()()
+    assert site.evaluate(30, corner).request.predictor == "trees_000021"
     assert [build.waited_s > 0 for build in site.builds] == [True, False]
 
 
@@ -204,8 +213,30 @@ def test_what_was_lost_with_its_worker_counts_and_teaches_nothing(tmp_path):
     for index in range(10):
         site.tuning.tell(Evaluation(site.tuning.ask(index), Status.LOST, "gone"))
     run(site, 12, first=10)
-    assert site.builds[0].learnt_on == 20
-    assert site.builds[0].predictor is not None  # of the ten of which a worker told
+    assert site.builds[0].learnt_on == 10  # of which a worker told
+
+
+class AlwaysAtOnce:
+    def random(self):
+        return 0.0
+
+
+class Later(Executor):
+    """Does what it is given by chance: at once, or when it is given something for the next time."""
+
+    def __init__(self, chance):
+        self.chance, self.kept = chance, []
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        self.kept.append(lambda: future.set_result(function(*arguments)))
+        if self.chance.random() < 0.5:
+            self.work()
+        return future
+
+    def work(self):
+        while self.kept:
+            self.kept.pop()()
 
 
 # Small, so that a campaign is quick; equal sets come up, too.
@@ -221,13 +252,14 @@ SMALL = Hyperparameters(START, tuple(hyperparameter(gene.name, [n], gene) for n,
     total=st.integers(1, 45),
     failing=st.floats(0, 0.9),
     mean_life_s=st.sampled_from([30.0, 300.0, math.inf]),
-    name=st.sampled_from(["svm", "trees", "random"]),
+    name=st.sampled_from(["svm", "trees", "tpe", "random"]),
 )
 def test_whatever_order_results_come_in_and_whatever_fails_the_asked_number_is_evaluated(
     tmp_path_factory, seed, workers, random_sets, total, failing, mean_life_s, name
 ):
     chance = np.random.default_rng(seed)
-    site = Site(tmp_path_factory.mktemp("site"), Plan(random_sets, name), seed % 1000, space=SMALL)
+    later = Later(AlwaysAtOnce())
+    site = Site(tmp_path_factory.mktemp("site"), Plan(random_sets, name), seed % 1000, later, SMALL)
     fates = [lambda: corner(genome_now), lambda: math.nan, lambda: 0.0]
     genome_now = b""
 
@@ -241,6 +273,10 @@ def test_whatever_order_results_come_in_and_whatever_fails_the_asked_number_is_e
     )
 
     def evaluator(request):
+        if site.builds:  # the first is waited for, so it must not be kept back
+            later.chance = chance
+        if chance.random() < 0.5:
+            later.work()
         if chance.random() < failing / 3:
             raise ValueError("the evaluator will not have it")
         return cluster(site.folder.draw(request).request)

@@ -137,6 +137,7 @@ def test_the_table_has_everything_and_is_all_there_is(run):
         "inference_s_per_megapixel": "0.25",
         "inherited": "0.875",
         "draws": "7",
+        "rejected": "0",
         "host": "node7",
         "worker": "3",
         "device": "cuda:1",
