@@ -87,13 +87,15 @@ class Bench:
             run_campaign(tuning, evaluator, journal, Budget(evaluations), Crew(lambda: self.workers), show)
 
     def read(self, name: str, seeds: int) -> tuple[NDArray[np.float64], list[float]]:
-        """Fitness (seed, evaluation) of a row, and which share of the sets that workers looked at they took."""
+        """Fitness (seed, evaluation) of a row, and the share of the sets looked at that were taken by choice."""
         fitness, taken = [], []
         for seed in range(seeds):
             with closing(Journal(self.journal(name, seed))) as journal:
                 evaluations = list(journal.evaluations())
             fitness.append([evaluation.fitness for evaluation in evaluations])
-            taken.append(self.sets / sum(evaluation.draws for evaluation in evaluations[self.sets :]))
+            later = evaluations[self.sets :]
+            accepted = sum(not evaluation.rejected for evaluation in later)
+            taken.append(accepted / sum(evaluation.draws for evaluation in later))
         return np.array(fitness), taken
 
 
@@ -101,9 +103,7 @@ def report(bench: Bench, names: list[str], seeds: int) -> None:
     """Print the table: medians over the seeds, and from least to most."""
     read = {name: bench.read(name, seeds) for name in names}
     random = read[RANDOM][0].max(axis=1)
-    print(
-        "| | best error | no worse than random | share of good sets | of seeds, at least twice | taken of looked at |"
-    )
+    print("| | best error | no worse than random | share of good sets | of seeds, at least twice | accepted |")
     print("| --- " * 6 + "|")
     for name, (fitness, taken) in read.items():
         best, first, then = fitness.max(axis=1), fitness[:, : bench.sets], fitness[:, bench.sets :]

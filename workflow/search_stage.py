@@ -31,7 +31,7 @@ from search.tuning import Build, Plan, Tuning
 from search.tuning_folder import TuningFolder
 from site_configs.local import count_gpus
 from workflow.config import RunConfig, SearchConfig, TuningConfig
-from workflow.progress import Progress
+from workflow.progress import Progress, log
 from workflow.run_folder import RunFolder
 from workflow.stopping import first_ctrl_c
 
@@ -102,7 +102,8 @@ class SearchStage:
                 except OSError as error:
                     reason = f"it could not be written ({error.strerror})"
             journal.note_predictor(replace(build, reason=reason), tuning.payoff.payoff(config.good_share))
-            self.progress.say(told_of(build, reason))
+            # The first is waited for, and what is wrong shall be known; of the others there are too many.
+            (self.progress.say if reason or build.waited_s else log.info)(told_of(build, reason))
             return not reason
 
         with ThreadPoolExecutor(1) as background:

@@ -100,9 +100,7 @@ def relearnt(folder, name):
 
     built = []
     with closing(Journal(folder / "journal.sqlite")) as journal, ThreadPoolExecutor(1) as background:
-        tuning = Tuning(
-            read_network(NETWORK), Plan(12, "trees"), 0, background, lambda build: bool(built.append(build))
-        )
+        tuning = Tuning(read_network(NETWORK), Plan(0, "trees"), 0, background, lambda build: bool(built.append(build)))
         for evaluation in islice(journal.evaluations(), int(name.split("_")[1])):
             tuning.tell(evaluation)
         tuning.ask(99)
