@@ -109,7 +109,7 @@ class SearchStage:
         with ThreadPoolExecutor(1) as background:
             tuning = Tuning(space, plan_of(config), self.config.seed, background, publish, parents)
             together = together_of(config, space)
-            warning = too_many_workers(config, together * self.engine.workers())
+            warning = too_many_workers(config, self.engine.workers(), together)
             if warning:
                 self.progress.say(warning)
             self._campaign("tuning", tuning, Budget(config.most_evaluations), journal, together)
@@ -185,11 +185,13 @@ def told_of(build: Build, reason: str) -> str:
     return f"tuning: {kind} learnt from {build.learnt_on} results in {build.seconds:.1f} s{waited}"
 
 
-def too_many_workers(tuning: TuningConfig, under_way: int) -> str:
+def too_many_workers(tuning: TuningConfig, workers: int, together: int) -> str:
     """A warning where most sets would be under way before there is anything to learn from; "" otherwise."""
     if tuning.predictor == RANDOM or not tuning.chosen_sets:
         return ""
-    random = max(tuning.random_sets, under_way + PREDICTORS[tuning.predictor].fewest(tuning.good_share))
+    under_way = together * (workers + 1)
+    wanted = PREDICTORS[tuning.predictor].fewest(tuning.good_share)
+    random = max(tuning.random_sets, under_way + max(0, wanted - together))
     if tuning.most_evaluations - random >= tuning.chosen_sets / 2:
         return ""
     return (

@@ -45,10 +45,10 @@ def test_without_an_evolution_the_fittest_sets_are_the_finalists():
 
 def test_it_is_said_where_all_sets_would_be_under_way_before_there_is_anything_to_learn_from():
     few, many = TuningConfig(), TuningConfig(chosen_sets=400)
-    assert too_many_workers(few, 2) == too_many_workers(many, 64) == ""
-    assert "64 sets are under way at once, so of 28 most or all will be random" in too_many_workers(few, 64)
-    assert "tuning.chosen_sets = 192" in too_many_workers(few, 64)
-    assert too_many_workers(TuningConfig(predictor="random"), 64) == ""
+    assert too_many_workers(few, 2, 1) == too_many_workers(many, 64, 1) == too_many_workers(few, 1, 8) == ""
+    assert "65 sets are under way at once, so of 28 most or all will be random" in too_many_workers(few, 64, 1)
+    assert "tuning.chosen_sets = 216" in too_many_workers(few, 8, 8)
+    assert too_many_workers(TuningConfig(predictor="random"), 64, 1) == ""
 
 
 def test_whether_the_predictor_paid_is_said_in_one_line():
