@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def draw_predictor_payoff(
     evaluations: Sequence[Evaluation], builds: Sequence[Mapping[str, Any]], good_share: float, fitness: str, path: Path
 ) -> Path:
-    """Draw how sets that a predictor chose did beside random ones, and how many it took of those it looked at.
+    """Draw how sets that a predictor chose did beside random ones, and how many of those it looked at an SVM accepted.
 
     `builds` are the predictors of the journal; `fitness` is the name of the score.
     """
@@ -44,18 +44,21 @@ def draw_predictor_payoff(
     for evaluation in tuned:
         fold.add(evaluation)
     payoff = fold.payoff(good_share)
-    figure, panels = plt.subplots(1, 3, figsize=(11, 4.6), layout="constrained", width_ratios=[3, 2, 2])
     if payoff.threshold is None or payoff.precision is None:
-        for panel in panels[1:]:
-            panel.set_axis_off()
+        figure, panel = plt.subplots(figsize=(8, 4), layout="constrained")
         why = "there was none, or all sets were under way before it had learnt anything"
         if any(build["reason"] for build in builds):
             why = next(build["reason"] for build in reversed(builds) if build["reason"])
-        say_instead(panels[0], f"no set was chosen by a predictor: {why}")
+        say_instead(panel, f"no set was chosen by a predictor: {why}")
         return save_figure(figure, path)
+    widths = [3, 2] if payoff.acceptance is None else [3, 2, 2]
+    figure, panels = plt.subplots(
+        1, len(widths), figsize=(2 + 1.3 * sum(widths), 4.6), layout="constrained", width_ratios=widths
+    )
     _show_sets(panels[0], tuned, builds, payoff, fitness)
     _show_shares(panels[1], payoff)
-    _show_acceptance(panels[2], tuned, payoff)
+    if payoff.acceptance is not None:
+        _show_acceptance(panels[2], tuned, payoff)
     for panel in panels:
         plain_axes(panel)
     return save_figure(figure, path)
@@ -108,9 +111,6 @@ def _show_shares(panel: Axes, payoff: Payoff) -> None:
 
 def _show_acceptance(panel: Axes, tuned: Sequence[Evaluation], payoff: Payoff) -> None:
     """Of the sets that each SVM looked at, the share that it accepted."""
-    if payoff.acceptance is None:
-        say_instead(panel, "only an SVM\naccepts or rejects")
-        return
     draws: dict[str, list[Evaluation]] = {}
     for evaluation in tuned:
         if evaluation.draws and evaluation.request.origin != RANDOM:
