@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+import apps.evaluate
+import apps.limits
 from apps.evaluate import EvaluationSettings
 from apps.parsl_apps import start_engine
 from search.budget import Budget
@@ -127,6 +129,8 @@ def injected(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     root = str(Path(__file__).resolve().parents[2])
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{root}")
+    for module, name in ((apps.evaluate, "stage"), (apps.evaluate, "memory_share"), (apps.limits, "GRACE_S")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # so that it is put back
     import injected_faults
 
     monkeypatch.setattr("apps.parsl_apps.evaluate", injected_faults.evaluate)
