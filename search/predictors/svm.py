@@ -23,8 +23,9 @@ class Svm(Chooser):
 
     Source: Patton et al., "167-PFlops deep learning for electron microscopy", SC18. Features are scaled to mean 0 and
     variance 1, those of a name together, so that it counts no more in distances than a number. C and gamma are those
-    of the best F0.5 in cross-validation: to accept a bad set costs more than to reject a good one, but a machine that
-    accepts nothing is of no use. Scikit-learn learns, but is not needed to decide.
+    of the best average precision in cross-validation: a machine that orders sets well may accept very few, or none of
+    those that it looks at; then the nearest to that is as good (docs/performance.md). Scikit-learn learns, but is not
+    needed to decide.
     """
 
     name: ClassVar[str] = "svm"
@@ -67,7 +68,6 @@ class Svm(Chooser):
         seed: int,
     ) -> Self:
         """Learn, with features of which each has one of the `shares` (feature,) in squared distances."""
-        from sklearn.metrics import fbeta_score, make_scorer
         from sklearn.model_selection import GridSearchCV, StratifiedKFold
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
@@ -84,7 +84,7 @@ class Svm(Chooser):
             SVC(kernel="rbf"),
             {"C": COSTS, "gamma": [width / shares.sum() for width in WIDTHS]},
             cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed),
-            scoring=make_scorer(fbeta_score, beta=0.5, zero_division=0.0),
+            scoring="average_precision",
         )
         machine = search.fit((features - scaler.mean_) / scale, good).best_estimator_
         return cls(
