@@ -182,7 +182,7 @@ def test_each_fault_on_a_real_worker_is_a_record(injected):
 
 def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected):
     with start_engine(quick(injected / "log")) as engine:
-        request = Request(0, "evolution", 0, b"", 0)
+        request = Request(0, "evolution", 0, b"network", 0)
         evaluator = engine.evaluator(SETTINGS)
         assert evaluator(request).result(60).status is Status.OK
         assert wait_until(lambda: engine.workers() == 2, 10)
