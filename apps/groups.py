@@ -24,7 +24,7 @@ class Groups:
 
     def __init__(self, submit: Submit, size: int, workers: Callable[[], int]) -> None:
         self._submit, self._size, self._workers = submit, size, workers
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._waiting: list[tuple[Request, Future[Evaluation]]] = []
         self._running: Counter[int] = Counter()  # requests of each group that are not back
         self._groups = 0
@@ -36,14 +36,13 @@ class Groups:
         record: Future[Evaluation] = Future()
         with self._lock:
             if request.index in self._alone:
-                self._send([(request, record)])
-                return record
-            self._waiting.append((request, record))
-            if len(self._waiting) == self._size:
-                group, self._waiting = self._waiting, []
-                self._send(group)
+                group = [(request, record)]
             else:
+                self._waiting.append((request, record))
+                group = self._taken() if len(self._waiting) == self._size else []
                 self._wait_for_others()
+        if group:
+            self._send(group)
         return record
 
     def _wait_for_others(self) -> None:
@@ -57,21 +56,29 @@ class Groups:
 
     def _give_up_waiting(self) -> None:
         with self._lock:
-            if self._waiting and len(self._running) < self._workers():
-                group, self._waiting = self._waiting, []
-                with suppress(Exception):  # each of their futures has it
-                    self._send(group)
+            group = self._taken() if len(self._running) < self._workers() else []
+        if group:
+            with suppress(Exception):  # each of their futures has it
+                self._send(group)
+
+    def _taken(self) -> list[tuple[Request, Future[Evaluation]]]:
+        group, self._waiting = self._waiting, []
+        return group
 
     def _send(self, group: list[tuple[Request, Future[Evaluation]]]) -> None:
+        """Submit a group. Not under the lock, as whoever brings results may hold what is needed to submit."""
+        with self._lock:
+            self._groups += 1
+            number = self._groups
+            self._running[number] = len(group)
         try:
             futures = self._submit([request for request, _ in group])
         except Exception as error:
+            with self._lock:
+                del self._running[number]
             for _, record in group:
                 record.set_exception(error)
             raise
-        self._groups += 1
-        number = self._groups
-        self._running[number] = len(group)
         for (request, record), future in zip(group, futures, strict=True):
             future.add_done_callback(partial(self._done, request, record, number))
 

@@ -106,13 +106,13 @@ class Engine:
             outcome.add_done_callback(lambda done: self._hand_over(done, requests, records))
             return records
 
-        groups = Groups(submit, together, self.workers)
+        take = Groups(submit, together, self.workers) if together > 1 else lambda request: submit([request])[0]
 
         def evaluator(request: Request) -> Future[Evaluation]:
             broken = self._broken()
             if broken:
                 raise BrokenExecutor(broken)
-            return groups(request)
+            return take(request)
 
         return evaluator
 
