@@ -45,8 +45,8 @@ FrameInterval = Annotated[
     float | None, typer.Option(help="Time between frames in s, if the file has none or a wrong one.")
 ]
 Predictor = Annotated[
-    Literal["svm", "trees", "tpe", "random"] | None,
-    typer.Option(help="What chooses the sets of hyperparameters; by default svm."),
+    Literal["trees", "svm", "tpe", "random"] | None,
+    typer.Option(help="What chooses the sets of hyperparameters; by default trees."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of all that is random.")]
 

@@ -150,8 +150,10 @@ def test_tables_that_are_not_there_are_empty(path):
     with closing(sqlite3.connect(path)) as database:
         database.execute("DROP TABLE crew")
         database.execute("DROP TABLE losses")
+        database.execute("DROP TABLE predictors")
     with closing(JournalReader(path)) as journal:
         assert journal.count() == 3
+        assert journal.predictors() == []
         assert journal.crew("evolution") == []
         assert not journal.losses()
     with closing(sqlite3.connect(path)) as database:

@@ -95,7 +95,7 @@ def test_a_network_in_a_settings_file_is_beside_that_file(tmp_path):
     assert config.network == tmp_path / "lenet.json"
     assert config.tuning.predictor == "tpe"
     file.write_text('movie = "m.tif"\n[tuning]\npredictor = "crystal ball"\n')
-    with pytest.raises(InputError, match=r"'tuning\.predictor': Input should be 'svm', 'trees', 'tpe' or 'random'"):
+    with pytest.raises(InputError, match=r"'tuning\.predictor': Input should be 'trees', 'svm', 'tpe' or 'random'"):
         load_config(file, {})
 
 
