@@ -90,9 +90,10 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
         return [_message(request, reason, started, time.time()) for request in requests]
     except Exception:  # not trained here, where the error holds on to what the group had in memory
         outcomes = []
+    if not group:
+        return [evaluate(request, settings) for request in requests]
     if not outcomes:
-        drawn_or_not = {drawn.request.index: drawn for drawn in group}
-        return [_alone(drawn_or_not.get(request.index), request, settings) for request in requests]
+        return [_alone(drawn, settings) for drawn in group]
     part = (time.time() - started) / len(group)
     return [
         _message(
@@ -105,10 +106,8 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
     ]
 
 
-def _alone(drawn: Drawn | None, request: Request, settings: EvaluationSettings) -> Message:
-    """Evaluate one of a group, with the set that was drawn for it if there is one."""
-    if drawn is None:
-        return evaluate(request, settings)
+def _alone(drawn: Drawn, settings: EvaluationSettings) -> Message:
+    """Evaluate one of a group, with the set that was drawn for it."""
     record = Evaluation.from_message(evaluate(drawn.request, settings), drawn.request)
     return replace(record, draws=drawn.draws, rejected=int(drawn.rejected)).to_message()
 

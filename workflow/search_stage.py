@@ -222,11 +222,10 @@ def finalists_of(evaluations: Callable[[], Iterable[Evaluation]], count: int) ->
     has made nothing better.
     """
     ranked = _best(count, evaluations())
-    evolved = [e for e in evaluations() if e.request.stage == Evolution.stage and e.status is Status.OK]
-    if evolved and count > 1:
-        winner = _best(1, evolved)[0]
-        if winner not in ranked:
-            ranked[-1] = winner
+    evolved = (e for e in evaluations() if e.request.stage == Evolution.stage and e.status is Status.OK)
+    winner = max(evolved, key=lambda e: e.fitness, default=None)  # of equals the older, which comes first
+    if winner is not None and count > 1 and winner not in ranked:
+        ranked[-1] = winner
     return ranked
 
 

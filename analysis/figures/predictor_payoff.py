@@ -46,9 +46,8 @@ def draw_predictor_payoff(
     payoff = fold.payoff(good_share)
     if payoff.threshold is None or payoff.precision is None:
         figure, panel = plt.subplots(figsize=(8, 4), layout="constrained")
-        why = "there was none, or all sets were under way before it had learnt anything"
-        if any(build["reason"] for build in builds):
-            why = next(build["reason"] for build in reversed(builds) if build["reason"])
+        reasons = [build["reason"] for build in builds if build["reason"]]
+        why = reasons[-1] if reasons else "there was none, or all sets were under way before it had learnt anything"
         say_instead(panel, f"no set was chosen by a predictor: {why}")
         return save_figure(figure, path)
     widths = [3, 2] if payoff.acceptance is None else [3, 2, 2]
