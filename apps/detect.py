@@ -18,6 +18,7 @@ from analysis.results import FrameResult, Score, load_results, merge_results, sa
 from analysis.scores import match, pixel_accuracy
 from analysis.summary import score_rows, write_scores
 from analysis.target import Target, truth_of
+from apps.placement import threads
 from data_prep.errors import InputError
 from data_prep.fourier.labeller import FourierFilter, fourier_objects
 from data_prep.movie import Movie, open_movie
@@ -36,7 +37,7 @@ def detect_frames(target: Target, detector_file: Path, fourier_file: Path, out: 
 
     from networks.detector import load_detector
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads())
     detector = load_detector(detector_file)
     settings = FourierFilter(**json.loads(fourier_file.read_text()))
     with open_movie(target.movie, target.pixel_size_nm, target.dataset) as movie:

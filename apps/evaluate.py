@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps.limits import TimeLimitError, memory_limit, memory_share, time_limit
+from apps.placement import node, place, threads
 from apps.weights import kept_weights
 from data_prep.errors import InputError
 from data_prep.staging import stage
@@ -134,8 +134,9 @@ def _message(request: Request, facts: dict[str, Any], started: float, ended: flo
     """The record of an evaluation, as a message."""
     evaluation = Evaluation(
         request,
-        host=socket.gethostname(),
+        host=node(),
         worker=os.environ.get("PARSL_WORKER_RANK", "0"),
+        gpu=place(),
         started=started,
         ended=ended,
         **facts,
@@ -185,7 +186,7 @@ def _prepared(requests: Sequence[Request], tiles: Path) -> tuple[TileTensors, li
     from networks.space import Limits
     from networks.train import default_device, tiles_on_device
 
-    torch.set_num_threads(1)  # a worker has one core; more threads get in each other's way
+    torch.set_num_threads(threads())  # more of them get in each other's way
     device = default_device()
     data = tiles_on_device(tiles, device)
     forget_peak_memory(device)

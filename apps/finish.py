@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.placement import threads
 from data_prep.balance import Region
 from data_prep.files import whole_file
 from data_prep.labels import LabelledFrame, load_labels
@@ -54,7 +55,7 @@ def train_finalist(
     from networks.space import Limits
     from networks.train import default_device, tiles_on_device, train
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads())
     data = tiles_on_device(tiles, default_device())
     spec = decode(finalist.genome, Limits())
     started = time.time()

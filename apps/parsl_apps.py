@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import math
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from apps.blocks import Blocks
 from apps.evaluate import EvaluationSettings, evaluate, evaluate_group
 from apps.groups import Groups
+from apps.interchange import watched
+from apps.limits import GRACE_S
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Evaluator, Request, WorkerLostError
 from search.verdict import said
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from parsl.executors import HighThroughputExecutor
 
 Outcome = dict[str, Any]
-COUNT_EVERY_S, WATCH_S = 2.0, 1.0
+App = Callable[..., "Future[Outcome]"]
 
 
 class StageError(RuntimeError):
@@ -66,32 +68,49 @@ def value_of(future: Future[Outcome]) -> Any:
 
 
 class Engine:
-    """Workers, as started by a site's Parsl configuration. `executors` are Parsl's; `planned` workers are to come."""
+    """Workers, as started by a site's Parsl configuration: tasks go to whichever executor has workers free."""
 
-    def __init__(
-        self,
-        app: Callable[..., Future[Outcome]],
-        executors: Sequence[HighThroughputExecutor] = (),
-        planned: int = 0,
-    ) -> None:
-        self._app = app
-        self._executors = executors
-        self._count, self._counted = planned, -math.inf
-        self._came = False  # whether any worker did
+    def __init__(self, shards: Sequence[tuple[App, Blocks]]) -> None:
+        """`shards` are executors: an app that runs on one, and its blocks."""
+        self._shards = shards
+        self._tasks = itertools.count()
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Outcome]:
-        """Run a module-level function on a worker; futures among the arguments are waited for."""
-        return self._app(function.__module__, function.__name__, *arguments)
+    def submit(self, function: Callable[..., Any], *arguments: Any, limit_s: float = math.inf) -> Future[Outcome]:
+        """Run a module-level function on a worker; futures among the arguments are waited for.
+
+        It takes no longer than `limit_s`: where nothing is heard for longer, the node is given up.
+        """
+        app, blocks = max(self._shards, key=lambda shard: shard[1].workers - shard[1].outstanding)
+        task = next(self._tasks)
+        blocks.took(task, limit_s)
+        try:
+            future = app(function.__module__, function.__name__, *arguments)
+        except BaseException:
+            blocks.gave(task, "")
+            raise
+        future.add_done_callback(lambda done: blocks.gave(task, _pool_of(done)))
+        return future
 
     def workers(self) -> int:
-        """How many workers are connected, as of `COUNT_EVERY_S` ago; as planned until there is the first."""
-        if time.monotonic() - self._counted >= COUNT_EVERY_S:
-            connected = sum(map(_connected, self._executors))
-            self._came = self._came or connected > 0
-            if self._came:
-                self._count = connected
-            self._counted = time.monotonic()
-        return self._count
+        """How many workers are connected; until there is the first, as many as the site always has."""
+        if not any(blocks.connected.is_set() for _, blocks in self._shards):
+            return sum(_promised(blocks.executor) for _, blocks in self._shards)
+        return sum(blocks.workers for _, blocks in self._shards)
+
+    def waiting(self) -> int:
+        """How many blocks are asked for, or there without workers, while there is no worker at all; else 0."""
+        return 0 if self.workers() else sum(blocks.waiting for _, blocks in self._shards)
+
+    @contextmanager
+    def all_blocks(self) -> Iterator[None]:
+        """Ask for all blocks that the site allows, for the length of the block of code."""
+        for _, blocks in self._shards:
+            blocks.wanted = True
+        try:
+            yield
+        finally:
+            for _, blocks in self._shards:
+                blocks.wanted = False
 
     def evaluator(self, settings: EvaluationSettings, together: int = 1) -> Evaluator:
         """An evaluator for campaigns, which gives a worker so many networks `together`, to be trained as one.
@@ -102,24 +121,24 @@ class Engine:
         def submit(requests: Sequence[Request]) -> list[Future[Evaluation]]:
             records: list[Future[Evaluation]] = [Future() for _ in requests]
             task = (evaluate_group, requests) if len(requests) > 1 else (evaluate, requests[0])
-            outcome = self.submit(*task, settings)
+            outcome = self.submit(*task, settings, limit_s=settings.limit_s * len(requests) + GRACE_S)
             outcome.add_done_callback(lambda done: self._hand_over(done, requests, records))
             return records
 
         take = Groups(submit, together, self.workers) if together > 1 else lambda request: submit([request])[0]
 
         def evaluator(request: Request) -> Future[Evaluation]:
-            broken = self._broken()
+            broken = self.broken()
             if broken:
-                raise BrokenExecutor(broken)
+                raise BrokenExecutor(str(broken))
             return take(request)
 
         return evaluator
 
-    def _broken(self) -> str:
-        """Why no worker will ever come again; "" as long as one may."""
-        broken = [executor for executor in self._executors if executor.bad_state_is_set]
-        return str(broken[0].executor_exception) if broken and len(broken) == len(self._executors) else ""
+    def broken(self) -> Exception | None:
+        """Why no worker will ever come again; None as long as one may."""
+        reasons = [blocks.executor.executor_exception for _, blocks in self._shards]
+        return reasons[0] if reasons and None not in reasons else None
 
     def _hand_over(
         self, done: Future[Outcome], requests: Sequence[Request], records: Sequence[Future[Evaluation]]
@@ -137,8 +156,8 @@ class Engine:
         except StageError as failure:
             error = StageError(str(failure).split("\n")[0])
         except Exception as other:  # it could not even begin
-            broken = self._broken()
-            error = BrokenExecutor(broken) if broken else other
+            broken = self.broken()
+            error = BrokenExecutor(str(broken)) if broken else other
         else:
             messages = answer if isinstance(answer, list) and len(answer) == len(requests) else [answer] * len(requests)
             for request, record, message in zip(requests, records, messages, strict=True):
@@ -156,63 +175,27 @@ def _read(message: object, request: Request, record: Future[Evaluation]) -> None
         record.set_exception(error)
 
 
-def _connected(executor: HighThroughputExecutor) -> int:
-    """How many workers of an executor are there to work."""
-    if executor.bad_state_is_set:
-        return 0
-    try:
-        managers = executor.connected_managers()  # 0.1 ms
-    except Exception:  # its interchange has just died
-        return 0
-    return sum(m["worker_count"] for m in managers if m["active"] and not m["draining"])
+def _pool_of(done: Future[Outcome]) -> str:
+    """Which pool of workers gave an outcome; "" if none did."""
+    if done.cancelled() or done.exception() is not None:
+        return ""
+    outcome = done.result()
+    return str(outcome.get("pool", "")) if isinstance(outcome, dict) else ""
 
 
-def _give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
-    """Fail what executors have to do whose interchange has died: Parsl would wait for it for ever, at the end too."""
-    for executor in executors:
-        interchange = executor.interchange_proc
-        if interchange is None or interchange.poll() is None or executor.bad_state_is_set:
-            continue
-        dead = RuntimeError(f"Parsl's interchange ended with status {interchange.returncode}")
-        executor.set_bad_state_and_fail_all(dead)
-        executor.command_client.ok = False
-        for pipe in (executor.command_client, executor.outgoing_q):  # lets those go who wait for it
-            pipe.zmq_socket.linger = 0
-            pipe.close = pipe.zmq_socket.close  # type: ignore[method-assign]  # only one may end the context
-            threading.Thread(target=pipe.zmq_context.term, daemon=True).start()
+def _promised(executor: HighThroughputExecutor) -> int:
+    """How many workers an executor always has, once they are there."""
+    provider = executor.provider
+    return int(executor.workers_per_node * provider.min_blocks * provider.nodes_per_block) if provider else 0
 
 
 @contextmanager
-def _watching(executors: Sequence[HighThroughputExecutor]) -> Iterator[None]:
-    """Look after executors' interchanges during the block."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(WATCH_S):
-            _give_up_dead(executors)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-        _give_up_dead(executors)
-
-
-@contextmanager
-def start_engine(config: Config) -> Iterator[Engine]:
-    """Start Parsl for the length of the block."""
+def start_engine(config: Config, say: Callable[[str], None] = lambda _: None) -> Iterator[Engine]:
+    """Start Parsl for the length of the block; what is amiss with its blocks is said."""
     import parsl
     from parsl.executors import HighThroughputExecutor
 
     executors = [executor for executor in config.executors if isinstance(executor, HighThroughputExecutor)]
-    with parsl.load(config), _watching(executors):
-        yield Engine(parsl.python_app(run_task), executors, sum(map(_planned, executors)))
-
-
-def _planned(executor: HighThroughputExecutor) -> int:
-    """How many workers an executor has when all its nodes are there."""
-    provider = executor.provider
-    return int(executor.max_workers_per_node * provider.max_blocks * provider.nodes_per_block) if provider else 0
+    blocks = [Blocks(executor, say) for executor in executors]
+    with parsl.load(config), watched(executors):
+        yield Engine([(parsl.python_app(run_task, executors=[one.executor.label]), one) for one in blocks])

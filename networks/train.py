@@ -27,6 +27,7 @@ from networks.space import NetworkSpec
 HOLE_WEIGHT = 0.2
 VALIDATION_BATCH = 16
 CHECK_EVERY = 10  # iterations
+GPUS = ("cuda", "xpu")  # torch calls AMD's "cuda" as well
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ class Checks:
 
 
 def default_device() -> torch.device:
-    """The GPU this worker was given, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU this worker was given, NVIDIA's, AMD's or Intel's, or the CPU."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found if found is not None and found.type in GPUS else torch.device("cpu")
 
 
 @lru_cache(maxsize=2)

@@ -68,9 +68,10 @@ class Evaluation:
 
     `fitness` is 0 where nothing was learnt, 1 at best; `scores` its parts; `draws` is how many sets of hyperparameters
     the worker looked at to choose this one, 0 where it did not choose, and `rejected` is 1 if none of them was
-    accepted; times are the
-    worker's own clock, in seconds since the epoch. `warning` is what the worker could go on without, `inherited`
-    the share of the weights that were a parent's; `on_the_way` has the scores at the request's thresholds.
+    accepted. It ran on node `host`, as the batch system calls it, with the GPU of number `gpu` there, "" if it was
+    given none; times are the worker's own clock, in seconds since the epoch. `warning` is what the worker could go on
+    without, `inherited` the share of the weights that were a parent's; `on_the_way` has the scores at the request's
+    thresholds.
     """
 
     request: Request
@@ -91,6 +92,7 @@ class Evaluation:
     rejected: int = 0
     host: str = ""
     worker: str = ""
+    gpu: str = ""
     device: str = ""
     started: float = 0.0
     ended: float = 0.0

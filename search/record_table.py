@@ -28,6 +28,7 @@ MEASURED = (
     "rejected",
     "host",
     "worker",
+    "gpu",
     "device",
 )
 LAST_COLUMNS = ("started", "seconds", "seed", "predictor", "genome", "network")

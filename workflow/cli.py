@@ -21,7 +21,10 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", readable=False, help="Th
 Name = Annotated[str | None, typer.Option(help="Name of the run's folder.")]
 Runs = Annotated[Path, typer.Option(readable=False, help="Where run folders are.")]
 ConfigFile = Annotated[Path | None, typer.Option(readable=False, help="TOML file with further settings.")]
-Workers = Annotated[int | None, typer.Option(help="Workers; by default one per GPU, or per core.")]
+Workers = Annotated[int | None, typer.Option(help="Workers on a node; by default one per GPU, or per core.")]
+Site = Annotated[
+    str | None, typer.Option(help="Where the workers are: a name of `evostem sites list`, or your own site file.")
+]
 RUNS = Path("runs")
 
 # What `run` and `tune` take.
@@ -66,6 +69,7 @@ def run(
     frame_interval: FrameInterval = None,
     dataset: Dataset = None,
     predictor: Predictor = None,
+    site: Site = None,
     workers: Workers = None,
     seed: Seed = None,
 ) -> None:
@@ -91,6 +95,7 @@ def tune(
     frame_interval: FrameInterval = None,
     dataset: Dataset = None,
     predictor: Predictor = None,
+    site: Site = None,
     workers: Workers = None,
     seed: Seed = None,
 ) -> None:
@@ -118,9 +123,15 @@ def _start(network: Path | None, movie: Path, name: str | None, runs: Path, conf
             "legend": given["legend"],
         },
         "tuning": {"predictor": given["predictor"]},
-        "site": {"workers": given["workers"]},
+        "site": _site(given["site"], given["workers"]),
     }
     sys.exit(start(config, options, runs / (name or plain_name(movie))))
+
+
+def _site(site: str | None, workers: int | None) -> dict[str, Any]:
+    """What the command line says of the site; a file's path is taken from here, whatever --config is given."""
+    like = None if site is None else str(Path(site).absolute()) if Path(site).exists() else site
+    return {"like": like, "workers": workers}
 
 
 @app.command()
@@ -149,6 +160,7 @@ def demo(
     name: Annotated[str, typer.Option(help="Name of the run's folder.")] = "demo",
     runs: Runs = RUNS,
     config: ConfigFile = None,
+    site: Site = None,
     workers: Workers = None,
     seed: Annotated[int, typer.Option(help="Seed of the movie and of the run.")] = 0,
 ) -> None:
@@ -169,7 +181,7 @@ def demo(
         except OSError as error:
             raise InputError(f"{folder}: cannot hold the movie ({error.strerror}); see --runs") from None
 
-    options = {"movie": str(movie), "truth": [str(truth)], "seed": seed, "site": {"workers": workers}}
+    options = {"movie": str(movie), "truth": [str(truth)], "seed": seed, "site": _site(site, workers)}
     sys.exit(start(config, options, runs / name, simulate))
 
 
@@ -194,6 +206,47 @@ def history(
     from workflow.history import history as tell
 
     sys.exit(tell(run, out, csv=csv, optuna=optuna))
+
+
+sites = typer.Typer(no_args_is_help=True, help="Where the workers are: this machine, clusters, your own site files.")
+app.add_typer(sites, name="sites")
+SiteName = Annotated[str, typer.Argument(metavar="SITE", help="A name of `evostem sites list`, or your own site file.")]
+
+
+@sites.command("list")
+def list_sites() -> None:
+    """Name the sites that are built in."""
+    from workflow.sites import listed
+
+    sys.exit(listed())
+
+
+@sites.command()
+def show(site: SiteName) -> None:
+    """Show all settings of a site, as TOML that can be copied."""
+    from workflow.sites import shown
+
+    sys.exit(shown(site))
+
+
+@sites.command()
+def check(site: SiteName, config: ConfigFile = None) -> None:
+    """Print the script of a job, and what is missing or will hurt; nothing is submitted."""
+    from workflow.sites import checked
+
+    sys.exit(checked(site, config))
+
+
+@sites.command("test")
+def try_site(
+    site: SiteName,
+    minutes: Annotated[float, typer.Option(help="Time to search for, once there are workers.")] = 2.0,
+    runs: Runs = RUNS,
+) -> None:
+    """Run a small search on a site for two minutes, and tell what its nodes did."""
+    from workflow.sites import tested
+
+    sys.exit(tested(site, minutes, runs))
 
 
 def main() -> None:

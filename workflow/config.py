@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from data_prep.errors import InputError
+from data_prep.errors import InputError, did_you_mean
 from data_prep.fourier.filters import Reference
 from data_prep.fourier.labeller import AUTO_BRIGHTER, AUTO_DARKER
 from data_prep.label_files.legend import parse_legend
 from data_prep.tiles import TILE_SIZES
+from site_configs.local import here
+from site_configs.settings import SiteSettings
+from site_configs.sites import resolved, site_named
 
 
 def _listed(frame: object) -> object:
@@ -141,18 +143,6 @@ class TrainingConfig(_Section):
     seconds: Seconds = 100.0
 
 
-class SiteConfig(_Section):
-    """Where the workers are.
-
-    `node_local` is a folder on each node's own disk, where copies of the tiles are kept while a run works:
-    `/mnt/bb/$USER`, `$TMPDIR`, `/dev/shm`. Variables and `~` are those of the node. Not given, it is
-    the node's temporary folder; where no copy can be made, workers read the run folder's file.
-    """
-
-    workers: Count | None = None
-    node_local: str | None = None
-
-
 class RunConfig(_Section):
     """All settings of a run, as they are written into its folder.
 
@@ -172,7 +162,7 @@ class RunConfig(_Section):
     search: SearchConfig = SearchConfig()
     tuning: TuningConfig = TuningConfig()
     training: TrainingConfig = TrainingConfig()
-    site: SiteConfig = SiteConfig()
+    site: Annotated[SiteSettings, Field(default_factory=lambda: site_named("local"))]
 
     @model_validator(mode="after")
     def _something_to_evaluate(self) -> RunConfig:
@@ -194,21 +184,29 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     `options` is nested as the TOML file is; None means not given. Relative paths in the file are
     taken from the file's folder. Raises InputError naming the key.
     """
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{file}: no such file (--config takes a TOML file)") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"{file}: is not a TOML file that can be read ({error})") from None
-        _anchor(values, file.parent)
-    merged = _merge(values, options)
+    merged = _merge(read_config(file), options)
+    if isinstance(merged.setdefault("site", {}), dict):
+        source = "command line" if file is None else str(file)
+        merged["site"] = resolved(merged["site"], f"{source}: site", Path() if file is None else file.parent)
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
         raise InputError(_explain(error, file, options)) from None
-    return config
+    return config if config.site.on_cluster else config.model_copy(update={"site": here(config.site)})
+
+
+def read_config(file: Path | None) -> dict[str, Any]:
+    """What a TOML file says, its paths as seen from here; nothing without one. Raises InputError."""
+    if file is None:
+        return {}
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file (--config takes a TOML file)") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{file}: is not a TOML file that can be read ({error})") from None
+    _anchor(values, file.parent)
+    return values
 
 
 def _anchor(values: dict[str, Any], folder: Path) -> None:
@@ -246,10 +244,7 @@ def _explain(error: ValidationError, file: Path | None, options: dict[str, Any])
         section: Any = RunConfig
         for part in first["loc"][:-1]:
             section = section.model_fields[str(part)].annotation
-        known = sorted(section.model_fields)
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-        return f"{source}: unknown key '{key}'; {hint}"
+        return f"{source}: unknown key '{key}'; {did_you_mean(str(first['loc'][-1]), sorted(section.model_fields))}"
     if first["type"] == "missing":
         return f"{source}: '{key}' is missing"
     message = first["msg"].removeprefix("Value error, ")

@@ -16,9 +16,17 @@ from data_prep.label_files.reading import is_mask, read_labels
 from data_prep.movie import Movie, open_movie
 from data_prep.tiles import TileSizes
 from networks.network_file import notes_of_network, read_network
+from site_configs.sites import missing
 from workflow.config import RunConfig
 
 FRAMES_SHOWN = 8  # in a message
+
+
+def check_site(config: RunConfig) -> None:
+    """Raise InputError if nothing could be submitted at the run's site."""
+    trouble = missing(config.site)
+    if trouble:
+        raise InputError(trouble[0])
 
 
 def source_of(config: RunConfig) -> Source:

@@ -16,6 +16,7 @@ from analysis.results import load_results
 from analysis.target import Target
 from apps.detect import Drawn, collect, detect_frames, draw_figures
 from apps.finish import Finalist, keep_best, try_finalist
+from apps.interchange import InterchangeLostError
 from apps.parsl_apps import Engine, start_engine, value_of
 from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_baseline
 from data_prep.balance import balance_lines
@@ -25,14 +26,17 @@ from data_prep.staging import unstage
 from data_prep.tiles import load_balance
 from search.journal import Journal
 from search.payoff import PayoffFold
-from site_configs.local import count_workers, local
+from site_configs.executors import Purpose
+from site_configs.reaper import reaping
+from site_configs.sites import config_for
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
-from workflow.search_stage import SearchStage
+from workflow.search_stage import SearchStage, longest_of
 from workflow.standing import Standing, budgets_of
 
 FRAMES_PER_PART = 4
+LIVES = 20  # times that Parsl's interchange may die in a run
 
 Pending = Path | Future[dict[str, Any]]
 
@@ -46,7 +50,6 @@ class Run:
     source: Source
     targets: tuple[Target, ...]
     engine: Engine
-    workers: int
     progress: Progress
 
     def stage(self, out: Path, function: Callable[..., Path], *arguments: Any) -> Pending:
@@ -60,19 +63,31 @@ def run_pipeline(
     """Run the stages that are not done yet; each leaves a file in the run folder.
 
     Raises InputError for what the user can put right, StageError where a stage failed and
-    CampaignError where nearly all networks did.
+    CampaignError where nearly all networks did. Where Parsl's interchange dies, it starts all workers anew and goes on.
     """
-    workers = count_workers(config.site.workers)
+    site = config.site
+    purpose = Purpose(folder.parsl, folder.site_name, longest_of(config), folder.jobs if site.on_cluster else None)
     try:
-        with start_engine(local(folder.parsl, config.site.workers)) as engine:
-            run = Run(config, folder, source, targets, engine, workers, progress)
-            labels, fourier, digest = _prepare(run)
-            finalists = SearchStage(config, folder, engine, progress, digest).finalists()
-            _train(run, labels, finalists)
-            _summarise(run, _apply(run, fourier))
+        for life in range(LIVES):
+            with reaping(purpose.ledger), start_engine(config_for(site, purpose), progress.say) as engine:
+                run = Run(config, folder, source, targets, engine, progress)
+                try:
+                    return _stages(run)
+                except Exception:
+                    broken = engine.broken()
+                    if not isinstance(broken, InterchangeLostError) or life == LIVES - 1:
+                        raise
+            progress.say(f"{broken}; starting workers anew")
     finally:
         # Not before the workers are gone: one that finds its copy missing makes another.
-        unstage(folder.tiles, config.site.node_local)
+        unstage(folder.tiles, site.node_local)
+
+
+def _stages(run: Run) -> None:
+    labels, fourier, digest = _prepare(run)
+    finalists = SearchStage(run.config, run.folder, run.engine, run.progress, digest).finalists()
+    _train(run, labels, finalists)
+    _summarise(run, _apply(run, fourier))
 
 
 def _prepare(run: Run) -> tuple[Pending, Pending, str]:
@@ -158,13 +173,14 @@ def _summarise(run: Run, figures: list[Path]) -> None:
             flops += evaluation.flops_per_iteration * evaluation.iterations
         first, standing = next(iter(standings.items()))
         utilisation = standing.time.share(journal.crew(first))
+        workers = max((count for stage in standings for _, count in journal.crew(stage)), default=0)
     best = [standing.best.fitness for standing in standings.values() if standing.best is not None]
     found = [(r.error, 0 if r.network is None else len(r.network.objects)) for r in load_results(run.folder.maps)]
     summary = {
         "evaluations": {stage: standing.done for stage, standing in standings.items()},
         "failed": sum(standing.failures.total() for standing in standings.values()),
         "best_validation_error": 1 - max(best),
-        "workers": run.workers,
+        "workers": workers,
         "worker_utilisation": utilisation,
         "training_flops": flops,
         "predictor": vars(payoff.payoff(run.config.tuning.good_share)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -24,6 +24,13 @@ REDRAW_S = 0.5
 PLAIN_EVERY_S = 15.0  # between lines where there is no terminal to redraw
 
 
+class LogFile(logging.FileHandler):
+    """A run's log. A disk that is full for a while costs lines, not the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the library's name)
+        """Lose the line."""
+
+
 class Progress:
     """Lines to the terminal and to the run's log."""
 
@@ -36,7 +43,8 @@ class Progress:
         """A line, with the time since the start."""
         self._said = text
         log.info(text)
-        self.console.print(Text.assemble((f"{time.monotonic() - self.started:5.0f} s  ", "dim"), text))
+        with suppress(OSError):  # the terminal may be gone
+            self.console.print(Text.assemble((f"{time.monotonic() - self.started:5.0f} s  ", "dim"), text))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:

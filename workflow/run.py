@@ -14,7 +14,7 @@ from rich.console import Console
 
 from data_prep.errors import InputError
 from workflow.config import RunConfig, load_config
-from workflow.progress import Progress, log
+from workflow.progress import LogFile, Progress, log
 from workflow.run_folder import RunFolder
 from workflow.stopping import terminated_as_interrupted
 
@@ -77,17 +77,20 @@ def _drop_output() -> None:
 
 def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
     from analysis.summary import score_rows
-    from workflow.inputs import check_network, notes_of, source_of, targets_of
+    from site_configs.advice import warnings_of
+    from workflow.inputs import check_network, check_site, notes_of, source_of, targets_of
     from workflow.pipeline import run_pipeline
+    from workflow.search_stage import longest_of
 
     check_network(config)
+    check_site(config)
     source = source_of(config)
     targets = targets_of(config, source)
     with folder.claimed(config):
         if folder.finished:
             progress.say(f"{folder.path} is finished; --name gives a new run another folder")
         else:
-            handler = logging.FileHandler(folder.log)
+            handler = LogFile(folder.log)
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(handler)
             log.setLevel(logging.INFO)
@@ -96,6 +99,8 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
                 progress.say(f"{'going on with' if folder.journal.exists() else 'new run in'} {folder.path}")
                 for note in notes_of(config):
                     progress.say(f"note: {note}")
+                for warning in warnings_of(config.site, longest_of(config)):
+                    progress.say(f"warning: {warning}")
                 run_pipeline(config, folder, source, targets, progress)
             except Exception:
                 log.exception("failed")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import platform
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -53,7 +55,13 @@ class RunFolder:
         self.summary = self.path / "summary.json"
         self.log = self.path / "evostem.log"
         self.parsl = self.path / "parsl"
+        self.jobs = self.path / "jobs.txt"
         self.study = self.path / "optuna.db"
+
+    @property
+    def site_name(self) -> str:
+        """What the names of this run's jobs begin with: the same in all its lives, and another for another run."""
+        return "evostem" + hashlib.sha256(f"{socket.gethostname()}:{self.path}".encode()).hexdigest()[:8]
 
     @property
     def finished(self) -> bool:
@@ -97,7 +105,8 @@ class RunFolder:
     def _opened(self) -> TextIO:
         """The lock file of a folder that is new, or holds a run."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)  # the keys to the workers are in it
             strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
             if strange and not self.config.exists():
                 raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")

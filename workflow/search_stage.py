@@ -29,7 +29,6 @@ from search.predictors import CHOOSERS, PREDICTORS, RANDOM
 from search.screening import Screening
 from search.tuning import Build, Plan, Tuning
 from search.tuning_folder import TuningFolder
-from site_configs.local import count_gpus
 from workflow.config import RunConfig, SearchConfig, TuningConfig
 from workflow.progress import Progress, log
 from workflow.run_folder import RunFolder
@@ -47,7 +46,6 @@ class SearchStage:
     def __init__(self, config: RunConfig, folder: RunFolder, engine: Engine, progress: Progress, digest: str) -> None:
         """`digest` is that of the staged tiles."""
         self.config, self.folder, self.progress = config, folder, progress
-        limit_s = LIMIT_FACTOR * config.search.seconds + START_S
         self.weights = folder.weights if config.search.inherit else None
         self.settings = EvaluationSettings(
             tiles=folder.tiles,
@@ -56,7 +54,7 @@ class SearchStage:
             iterations=config.search.iterations,
             seconds=config.search.seconds,
             fitness=config.search.fitness,
-            limit_s=limit_s,
+            limit_s=_limit_s(config),
             weights=self.weights,
             tuning=folder.tuning,
         )
@@ -108,7 +106,7 @@ class SearchStage:
 
         with ThreadPoolExecutor(1) as background:
             tuning = Tuning(space, plan_of(config), self.config.seed, background, publish, parents)
-            together = together_of(config, space)
+            together = together_of(config, space, gpus=bool(self.config.site.gpus_per_node))
             warning = too_many_workers(config, self.engine.workers(), together)
             if warning:
                 self.progress.say(warning)
@@ -125,6 +123,7 @@ class SearchStage:
         with (
             self.progress.campaign(name, strategy.stage, budget.evaluations, journal) as view,
             first_ctrl_c(self.progress.say) as stopping,
+            self.engine.all_blocks(),
         ):
 
             def take(evaluation: Evaluation) -> None:
@@ -169,11 +168,21 @@ def plan_of(tuning: TuningConfig) -> Plan:
     return Plan(tuning.random_sets, tuning.predictor, tuning.good_share, seconds)
 
 
-def together_of(tuning: TuningConfig, space: Hyperparameters) -> int:
+def longest_of(config: RunConfig) -> float:
+    """For how many seconds an evaluation, or the full training of a network, may keep a worker."""
+    return max(_limit_s(config), config.training.seconds + START_S)
+
+
+def _limit_s(config: RunConfig) -> float:
+    """When an evaluation is given up."""
+    return LIMIT_FACTOR * config.search.seconds + START_S
+
+
+def together_of(tuning: TuningConfig, space: Hyperparameters, *, gpus: bool) -> int:
     """How many sets are trained as one model: more than one on a GPU, if there is what they can differ in."""
     if not any(hyperparameter.shapes_nothing for hyperparameter in space.vary):
         return 1
-    return tuning.together or (TOGETHER_ON_GPU if count_gpus() else 1)
+    return tuning.together or (TOGETHER_ON_GPU if gpus else 1)
 
 
 def told_of(build: Build, reason: str) -> str:

@@ -60,13 +60,18 @@ def first_ctrl_c(say: Callable[[str], None]) -> Iterator[Stopping]:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM in the block raise KeyboardInterrupt: a batch system's wish to end is taken as Ctrl-C."""
+    """Let SIGTERM and SIGHUP in the block raise KeyboardInterrupt.
+
+    A batch system's wish to end and the end of the terminal are taken as Ctrl-C; the latter not under nohup.
+    """
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    taken = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, interrupt) for one in taken}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -5,11 +5,13 @@ import time
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from analysis.target import Target
+from apps.blocks import Blocks
 from apps.evaluate import EvaluationSettings, evaluate
 from apps.finish import Finalist, crop, keep_best, train_finalist, try_finalist
 from apps.limits import TimeLimitError, time_limit
@@ -302,5 +304,6 @@ def test_a_worker_that_cannot_even_begin_is_an_error_of_its_future(settings):
         future.set_result({"evostem_outcome": "failure", "message": "no module named torch", "traceback": ""})
         return future
 
-    record = Engine(broken_app).evaluator(settings)(request_for(GENOME))
+    blocks = Blocks(SimpleNamespace(provider=None, executor_exception=None))
+    record = Engine([(broken_app, blocks)]).evaluator(settings)(request_for(GENOME))
     assert isinstance(record.exception(timeout=5), StageError)

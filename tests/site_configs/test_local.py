@@ -1,70 +1,36 @@
-"""The guard: workers live as long as the driver, and pools that die come back."""
+"""This machine as a site."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
-from site_configs.guard import alive, guard
-from site_configs.local import RETRIES, count_cores, count_workers, local, retry_cost
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-def counting_command(file, *, ends_with):
-    code = f"import sys; open({str(file)!r}, 'a').write('x'); sys.exit({ends_with})"
-    return [sys.executable, "-c", code]
-
-
-def test_a_pool_that_fails_is_started_again(tmp_path):
-    starts = tmp_path / "starts"
-    assert guard(os.getpid(), 3, counting_command(starts, ends_with=7)) == 7
-    assert starts.read_text() == "xxxx"
-
-
-def test_a_pool_that_ends_well_is_left_alone(tmp_path):
-    starts = tmp_path / "starts"
-    assert guard(os.getpid(), 3, counting_command(starts, ends_with=0)) == 0
-    assert starts.read_text() == "x"
-
-
-def test_a_pool_goes_with_its_driver(tmp_path):
-    pid_file = tmp_path / "pid"
-    driver = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    guarded = subprocess.Popen(
-        [sys.executable, "-m", "site_configs.guard", str(driver.pid), "5", sys.executable, "-c", code],
-        start_new_session=True,
-    )
-    assert wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
-    pool = int(pid_file.read_text())
-    assert alive(pool)
-    driver.kill()
-    driver.wait()
-    assert guarded.wait(20) == -signal.SIGKILL
-    # A killed orphan may be a zombie for a moment: it is gone or no longer running.
-    assert wait_until(lambda: not alive(pool) or "Z" in Path(f"/proc/{pool}/stat").read_text().split(")")[1][:3])
+import site_configs.local
+from site_configs.executors import RETRIES, Purpose, retry_cost
+from site_configs.local import count_cores, here, local
+from site_configs.settings import SiteSettings
 
 
 def test_the_number_of_workers_is_as_asked_or_one_per_core():
-    assert count_workers(5) == 5
-    assert count_workers(None) >= 1
+    assert here(SiteSettings(workers=5)).workers_per_node == 5
+    assert here(SiteSettings()).workers_per_node == count_cores() >= 1
+    assert here(SiteSettings(threads_per_worker=10**6)).workers_per_node == 1
+
+
+def test_with_gpus_there_is_a_worker_for_each_or_several(monkeypatch):
+    monkeypatch.setattr(site_configs.local, "count_gpus", lambda: 4)
+    monkeypatch.setattr(site_configs.local, "count_cores", lambda: 64)
+    assert here(SiteSettings()).workers_per_node == 4
+    assert here(SiteSettings(workers_per_gpu=3)).workers_per_node == 12
+    assert here(SiteSettings(workers=3)).workers_per_node == 3
+    assert here(SiteSettings(workers=9)).workers_per_node == 4  # each has its own
+    assert here(SiteSettings(gpus_per_node=0)).workers_per_node == 64
 
 
 def test_the_local_site_is_encrypted_and_listens_on_this_machine_only(tmp_path):
-    config = local(tmp_path, 1)
+    config = local(SiteSettings(workers=1), Purpose(tmp_path))
     (executor,) = config.executors
     assert executor.encrypted
-    assert executor.address == "127.0.0.1"
+    assert executor.address == executor.loopback_address == "127.0.0.1"
     assert executor.max_workers_per_node == 1
     assert executor.cpu_affinity == "block"
     assert executor.prefetch_capacity == 0
@@ -73,9 +39,15 @@ def test_the_local_site_is_encrypted_and_listens_on_this_machine_only(tmp_path):
 
 
 def test_more_workers_than_cores_share_them(tmp_path):
-    (executor,) = local(tmp_path, count_cores() + 1).executors
+    (executor,) = local(SiteSettings(workers=count_cores() + 1), Purpose(tmp_path)).executors
     assert executor.max_workers_per_node == count_cores() + 1
     assert executor.cpu_affinity == "none"  # with any other, Parsl's workers end as they start
+
+
+def test_a_folder_whose_name_a_shell_would_part_is_not_used(tmp_path):
+    folder = Path(local(SiteSettings(), Purpose(tmp_path / "two words")).run_dir)
+    assert " " not in str(folder)
+    folder.rmdir()
 
 
 def task(module, function):

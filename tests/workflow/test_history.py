@@ -96,6 +96,7 @@ def run(made_run, evaluation):
         draws=7,
         host="node7",
         worker="3",
+        gpu="1",
         device="cuda:1",
     )
     made_run.record(
@@ -140,6 +141,7 @@ def test_the_table_has_everything_and_is_all_there_is(run):
         "rejected": "0",
         "host": "node7",
         "worker": "3",
+        "gpu": "1",
         "device": "cuda:1",
         "started": "2031-05-06T11:59:52.500+00:00",
         "seconds": "10.0",

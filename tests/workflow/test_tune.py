@@ -155,7 +155,7 @@ def test_the_summary_of_such_a_run_counts_its_sets(tuned, own_network, tiny_movi
         folder.journal.write_bytes(tuned.journal.read_bytes())
         with h5py.File(folder.maps, "w"):
             pass
-        _summarise(Run(config, folder, None, (), None, 2, None), [])
+        _summarise(Run(config, folder, None, (), None, None), [])
     summary = json.loads(folder.summary.read_text())
     assert summary["evaluations"] == {"tuning": 5}
     assert summary["failed"] == 1

@@ -1,0 +1,69 @@
+"""Parsl's interchange, the process between the driver and the workers: given up when it dies or hangs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parsl.executors import HighThroughputExecutor
+
+WATCH_S = 1.0
+HUNG_S = 60.0  # an interchange that takes longer to answer never will
+
+
+class InterchangeLostError(RuntimeError):
+    """Parsl's interchange has died: with another one, all can go on."""
+
+
+def give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
+    """Fail what executors have to do whose interchange has died: Parsl would wait for it for ever, at the end too."""
+    for executor in executors:
+        interchange = executor.interchange_proc
+        if interchange is None or executor.bad_state_is_set:
+            continue
+        if interchange.poll() is None:
+            if _answers(executor):
+                continue
+            interchange.kill()
+            interchange.wait()
+        dead = InterchangeLostError(f"Parsl's interchange ended with status {interchange.returncode}")
+        executor.set_bad_state_and_fail_all(dead)
+        executor.command_client.ok = False
+        for pipe in (executor.command_client, executor.outgoing_q):  # lets those go who wait for it
+            pipe.zmq_socket.linger = 0
+            pipe.close = pipe.zmq_socket.close  # type: ignore[method-assign]  # only one may end the context
+            threading.Thread(target=pipe.zmq_context.term, daemon=True).start()
+
+
+def _answers(executor: HighThroughputExecutor) -> bool:
+    """Whether an interchange answers, and its answers are taken in: Parsl's thread for results may have died."""
+    results = executor._result_queue_thread  # noqa: SLF001 (Parsl has no public way)
+    if results is not None and not results.is_alive():
+        return False
+    commands = executor.command_client._lock  # noqa: SLF001 (held while an answer is waited for)
+    if not commands.acquire(timeout=HUNG_S):
+        return False
+    commands.release()
+    return True
+
+
+@contextmanager
+def watched(executors: Sequence[HighThroughputExecutor]) -> Iterator[None]:
+    """Look after executors' interchanges during the block."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(WATCH_S):
+            give_up_dead(executors)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        give_up_dead(executors)

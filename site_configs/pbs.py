@@ -1,0 +1,47 @@
+"""Clusters with PBS Pro and mpiexec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from site_configs.address import address_of
+from site_configs.executors import Blocks, Purpose, config_of, ledger_of, setup_lines
+from site_configs.settings import SiteSettings
+
+if TYPE_CHECKING:
+    from parsl.config import Config
+    from parsl.providers.base import ExecutionProvider
+
+
+def pbs(settings: SiteSettings, purpose: Purpose) -> Config:
+    """Blocks of nodes by qsub, a worker pool on each node by mpiexec."""
+    from parsl.launchers import MpiExecLauncher
+    from parsl.providers import PBSProProvider
+
+    from site_configs.batch import COMMAND_S, BatchProvider
+
+    class Provider(BatchProvider, PBSProProvider):
+        poll_s = settings.poll_s
+        ledger = ledger_of(purpose)
+
+    cores = settings.cores_per_node or 1
+    mpiexec = ["--ppn 1", f"--depth={cores}", settings.launcher_options]  # one task on a node, with all its cores
+
+    def provider(blocks: Blocks) -> ExecutionProvider:
+        return Provider(
+            account=settings.account,
+            queue=settings.queue,
+            walltime=settings.walltime,
+            nodes_per_block=settings.nodes_per_block,
+            cpus_per_node=cores,
+            init_blocks=0,
+            min_blocks=blocks.least,
+            max_blocks=blocks.most,
+            scheduler_options="\n".join(settings.scheduler_lines),
+            select_options=settings.select_options,
+            worker_init=setup_lines(settings),
+            cmd_timeout=COMMAND_S,
+            launcher=MpiExecLauncher(bind_cmd="--cpu-bind", overrides=" ".join(mpiexec).strip()),
+        )
+
+    return config_of(settings, purpose, address_of(settings.interface or ""), provider)

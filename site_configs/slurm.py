@@ -1,0 +1,57 @@
+"""Clusters with Slurm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from site_configs.address import address_of
+from site_configs.executors import Blocks, Purpose, config_of, ledger_of, setup_lines
+from site_configs.settings import SiteSettings
+
+if TYPE_CHECKING:
+    from parsl.config import Config
+    from parsl.providers.base import ExecutionProvider
+
+
+def slurm(settings: SiteSettings, purpose: Purpose) -> Config:
+    """Blocks of nodes by sbatch, a worker pool on each node by srun."""
+    from parsl.launchers import SrunLauncher
+    from parsl.providers import SlurmProvider
+
+    from site_configs.batch import COMMAND_S, BatchProvider
+
+    class Provider(BatchProvider, SlurmProvider):
+        poll_s = settings.poll_s
+        ledger = ledger_of(purpose)
+
+    srun = [
+        "--no-kill --kill-on-bad-exit=0 --wait=0",  # a node that is lost takes none of the others along
+        "--cpu-bind=none",  # workers choose their cores themselves, of all that the node has
+    ]
+    if settings.cores_per_node:
+        srun.append(f"--cpus-per-task={settings.cores_per_node}")  # else a step may get one core
+    lines = [
+        "#SBATCH --no-requeue",  # a job that comes back is unknown to us, or held for two minutes
+        "#SBATCH --no-kill",  # a block goes on without a node that crashed
+        *settings.scheduler_lines,
+    ]
+
+    def provider(blocks: Blocks) -> ExecutionProvider:
+        return Provider(
+            account=settings.account,
+            partition=settings.queue,
+            qos=settings.qos,
+            walltime=settings.walltime,
+            nodes_per_block=settings.nodes_per_block,
+            gpus_per_node=settings.gpus_per_node,
+            exclusive=True,
+            init_blocks=0,
+            min_blocks=blocks.least,
+            max_blocks=blocks.most,
+            scheduler_options="\n".join(lines),
+            worker_init=setup_lines(settings),
+            cmd_timeout=COMMAND_S,
+            launcher=SrunLauncher(overrides=" ".join([*srun, settings.launcher_options]).strip()),
+        )
+
+    return config_of(settings, purpose, address_of(settings.interface or ""), provider)
