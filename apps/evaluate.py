@@ -56,6 +56,7 @@ def evaluate(request: Request, settings: EvaluationSettings) -> Message:
     started = time.time()
     facts: dict[str, Any] = {}
     try:
+        _load()
         with time_limit(settings.limit_s):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
             facts["warning"] = staged.warning
@@ -80,6 +81,7 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
     group: list[Drawn] = []
     outcomes: list[dict[str, Any]] = []
     try:
+        _load()
         with time_limit(settings.limit_s * len(requests)):
             staged = stage(settings.tiles, settings.node_local, settings.digest)
             group = TuningFolder(settings.tuning).draw_group(requests)
@@ -104,6 +106,11 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
         )
         for number, (drawn, outcome) in enumerate(zip(group, outcomes, strict=True))
     ]
+
+
+def _load() -> None:
+    """Import torch, before there is a limit of time: an import that was interrupted can never be repeated."""
+    import networks.train  # noqa: F401
 
 
 def _alone(drawn: Drawn, settings: EvaluationSettings) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from apps.evaluate import EvaluationSettings, evaluate, evaluate_group
 from apps.groups import Groups
 from apps.interchange import watched
 from apps.limits import GRACE_S
+from apps.placement import busy, place
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Evaluator, Request, WorkerLostError
 from search.verdict import said
@@ -36,8 +38,14 @@ def run_task(module: str, name: str, *arguments: Any) -> Outcome:
 
     It never raises: Parsl's result thread dies of exceptions that cannot be unpickled, and with
     it the run. Arguments that are outcomes of earlier tasks are unwrapped; a failed one is
-    passed on.
+    passed on. The outcome says which pool of workers it is from.
     """
+    with busy():
+        place()
+        return {**_outcome(module, name, *arguments), "pool": os.environ.get("PARSL_WORKER_POOL_ID", "")}
+
+
+def _outcome(module: str, name: str, *arguments: Any) -> Outcome:
     values = []
     for argument in arguments:
         if isinstance(argument, dict) and "evostem_outcome" in argument:

@@ -59,5 +59,7 @@ def _of_workers(settings: SiteSettings) -> Iterator[str]:
         yield "neither site.workers nor site.cores_per_node: each node has a worker for each of its cores"
     if settings.mps and settings.gpu_vendor != "nvidia":
         yield f"site.mps is NVIDIA's, there is none for GPUs of {settings.gpu_vendor}"
-    elif settings.workers_per_gpu > 1 and settings.gpu_vendor == "nvidia" and not settings.mps:
+        return
+    there = settings.mps or any("gpumps" in line for line in settings.scheduler_lines)  # LSF may start it
+    if settings.gpus_per_node and settings.workers_per_gpu > 1 and settings.gpu_vendor == "nvidia" and not there:
         yield "several workers share a GPU and take turns on it; with site.mps = true they use it at once"

@@ -74,7 +74,8 @@ def config_of(settings: SiteSettings, purpose: Purpose, address: str, provider_o
         os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
     folder = purpose.log_folder
     if shlex.quote(str(folder)) != str(folder):
-        # Parsl writes its folder into shell commands as it is: a space in it and no worker ever starts.
+        # Parsl writes its folder into shell commands as it is: a space in it and no worker ever starts. On a cluster
+        # that is an error, as nodes do not see another folder (`sites.missing`).
         folder = Path(tempfile.mkdtemp(prefix="evostem-parsl-"))
     executors = [
         _executor(settings, purpose, f"{purpose.name}-{number}", address, provider_of(blocks))
@@ -120,7 +121,8 @@ def affinity(settings: SiteSettings) -> str:
     Without any, torch's threads fight for cores: ten times slower.
     """
     kind, *cores = settings.cpu_affinity.split(":")
-    return ":".join([kind, *(part for part in cores for _ in range(settings.workers_per_gpu))])
+    each = [part for part in cores for _ in range(settings.workers_per_gpu)]
+    return ":".join([kind, *each[: settings.workers_per_node]])
 
 
 def ledger_of(purpose: Purpose) -> JobLedger | None:

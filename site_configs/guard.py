@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -53,10 +54,10 @@ def guard(command: list[str], marks: Path, parents: list[int]) -> int:
     """Run a pool, again if it fails; returns its last exit status. It ends with any of `parents`."""
     if shutil.which("setpriv"):
         command = ["setpriv", "--pdeathsig", "KILL", *command]  # a pool without its guard would be one too many
-    failures = 0
+    began, failures = time.monotonic(), 0
     while True:
         started = time.monotonic()
-        pool = subprocess.Popen(command)  # noqa: S603 (the command is our own)
+        pool = subprocess.Popen(_from_now_on(command, started - began))  # noqa: S603 (the command is our own)
         try:
             _watch(pool, marks, parents)
         finally:
@@ -65,6 +66,14 @@ def guard(command: list[str], marks: Path, parents: list[int]) -> int:
         if pool.returncode == 0 or failures > RESTARTS:
             return pool.returncode
         print(f"evostem: the worker pool ended with status {pool.returncode}; starting another", flush=True)
+
+
+def _from_now_on(command: list[str], passed_s: float) -> list[str]:
+    """A pool's command after so many seconds of the job: what is left of its time until it takes no more tasks."""
+    drain = re.compile(r"--drain_period=(\d+)")
+    return [
+        drain.sub(lambda found: f"--drain_period={max(1, int(found[1]) - int(passed_s))}", part) for part in command
+    ]
 
 
 def _watch(pool: subprocess.Popen[bytes], marks: Path, parents: list[int]) -> None:

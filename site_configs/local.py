@@ -35,7 +35,8 @@ def here(settings: SiteSettings) -> SiteSettings:
     """
     gpus = count_gpus() if settings.gpus_per_node is None else settings.gpus_per_node
     workers = settings.workers or (None if gpus else max(1, count_cores() // settings.threads_per_worker))
-    settings = settings.model_copy(update={"gpus_per_node": gpus, "workers": workers})
+    one = {"nodes_per_block": 1, "min_blocks": 1, "max_blocks": 1}  # there is one machine
+    settings = settings.model_copy(update={"gpus_per_node": gpus, "workers": workers, **one})
     if (settings.workers_per_node or 0) > count_cores():  # Parsl's workers refuse to share cores
         settings = settings.model_copy(update={"cpu_affinity": "none"})
     return settings

@@ -27,17 +27,22 @@ def pbs(settings: SiteSettings, purpose: Purpose) -> Config:
     cores = settings.cores_per_node or 1
     mpiexec = ["--ppn 1", f"--depth={cores}", settings.launcher_options]  # one task on a node, with all its cores
 
+    # In the script rather than on qsub's command line, so that it is all there is to see.
+    lines = [
+        *([f"#PBS -A {settings.account}"] if settings.account else []),
+        *([f"#PBS -q {settings.queue}"] if settings.queue else []),
+        *settings.scheduler_lines,
+    ]
+
     def provider(blocks: Blocks) -> ExecutionProvider:
         return Provider(
-            account=settings.account,
-            queue=settings.queue,
             walltime=settings.walltime,
             nodes_per_block=settings.nodes_per_block,
             cpus_per_node=cores,
             init_blocks=0,
             min_blocks=blocks.least,
             max_blocks=blocks.most,
-            scheduler_options="\n".join(settings.scheduler_lines),
+            scheduler_options="\n".join(lines),
             select_options=settings.select_options,
             worker_init=setup_lines(settings),
             cmd_timeout=COMMAND_S,

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(ge=1)]
-AFFINITY = r"^(none|block|block-reverse|alternating|list(:\d+(-\d+)?(,\d+(-\d+)?)*)+)$"
-WALLTIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d)")
+AFFINITY = re.compile(r"none|block|block-reverse|alternating|list(:[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)+")
+WALLTIME = re.compile(r"([0-9]{1,4}):([0-5][0-9]):00")  # batch systems count minutes
+MARKS = {"slurm": "#SBATCH ", "lsf": "#BSUB ", "pbs": "#PBS "}
 HEARTBEATS_MISSED = 5  # in a row, and a node counts as lost
 
 
 def _walltime(text: str) -> str:
     if not WALLTIME.fullmatch(text) or not seconds_of(text):
-        raise ValueError(f"'{text}' is not HH:MM:SS")
+        raise ValueError(f"'{text}' is not HH:MM:00, of a minute at least")
     return text
 
 
 def _one_line(line: str) -> str:
-    if "\n" in line or not line.strip():
-        raise ValueError("each line is a text of its own")
+    if not line.isprintable() or line.isspace():
+        raise ValueError("is a line of text")
     return line
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
+def _affinity(text: str) -> str:
+    if not AFFINITY.fullmatch(text):
+        raise ValueError(f"'{text}' is none, block, block-reverse, alternating, or as list:0-7:8-15")
+    for part in re.split("[:,]", text):
+        first, _, last = part.partition("-")
+        if last.isdecimal() and int(first) > int(last):
+            raise ValueError(f"'{part}' has no core")
+    return text
+
+
+Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Options = Annotated[str, AfterValidator(_one_line)]
+Name = Annotated[str, Field(pattern=r"^[^\s;&|<>$`'\"\\]+$")]  # it goes into scripts
 
 
 class SiteSettings(BaseModel):
     """Where the workers are, and how they are started there.
 
-    A site is `like` another: "local", "slurm", "lsf", "pbs", a named machine, or a site file of the user's. What is
-    given here goes before what that says.
+    In TOML, a site is `like` another: "local", "slurm", "lsf", "pbs", a named machine, or a site file of the user's;
+    what is given beside goes before what that says. `name` is that of the site, or its file.
 
     The batch system: `account` (or project), `queue` (or partition), Slurm's `qos`, `walltime` HH:MM:SS of a job,
     `scheduler_lines` (such as "#SBATCH --reservation=june"), `launcher_options` (of srun, jsrun, mpiexec),
@@ -42,9 +56,9 @@ class SiteSettings(BaseModel):
     most so many, as one alone gets slow with many nodes.
 
     The workers: on a node `workers`, or `workers_per_gpu` on each of `gpus_per_node` GPUs of `gpu_vendor`, else one for
-    `threads_per_worker` cores. `mps`: NVIDIA's multi-process service is started on each node, which lets several
-    workers use a GPU at the same time. `cpu_affinity` is Parsl's: "block", "block-reverse", "alternating", "none",
-    or the cores for each GPU, as "list:0-7:8-15".
+    `threads_per_worker` of `cores_per_node` cores, as the batch system counts them. `mps`: NVIDIA's multi-process
+    service is started on each node, which lets several workers use a GPU at the same time. `cpu_affinity` is
+    Parsl's: "block", "block-reverse", "alternating", "none", or the cores for each GPU, as "list:0-7:8-15".
 
     The nodes: `interface` is the network interface of this machine that nodes reach, `setup` are lines of shell that
     make our Python work there. `node_local` is a folder on each node's own disk, where copies of the tiles are kept
@@ -57,15 +71,15 @@ class SiteSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    like: str = "local"
+    name: str = "local"
     kind: Literal["local", "slurm", "lsf", "pbs"] = "local"
-    account: str | None = None
-    queue: str | None = None
-    qos: str | None = None
+    account: Name | None = None
+    queue: Name | None = None
+    qos: Name | None = None
     walltime: Annotated[str, AfterValidator(_walltime)] = "01:00:00"
     scheduler_lines: tuple[Line, ...] = ()
-    select_options: str = ""
-    launcher_options: str = ""
+    select_options: Options = ""
+    launcher_options: Options = ""
     bsub_redirection: bool = True
     nodes_per_block: Count = 1
     min_blocks: Annotated[int, Field(ge=0)] = 1
@@ -77,7 +91,7 @@ class SiteSettings(BaseModel):
     workers_per_gpu: Count = 1
     threads_per_worker: Count = 1
     cores_per_node: Count | None = None
-    cpu_affinity: Annotated[str, Field(pattern=AFFINITY)] = "block"
+    cpu_affinity: Annotated[str, AfterValidator(_affinity)] = "block"
     mps: bool = False
     interface: str | None = None
     setup: tuple[Line, ...] = ()
@@ -87,12 +101,22 @@ class SiteSettings(BaseModel):
     needs: tuple[str, ...] = ()
 
     @model_validator(mode="after")
+    def _of_this_batch_system(self) -> SiteSettings:
+        mark = MARKS.get(self.kind, "")
+        for line in self.scheduler_lines:
+            if not line.startswith(mark):
+                raise ValueError(f"scheduler_lines: '{line}' does not begin with {mark.strip()}")
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> SiteSettings:
         if self.min_blocks > self.max_blocks:
             raise ValueError(f"min_blocks {self.min_blocks} is more than max_blocks {self.max_blocks}")
         listed = len(self.cpu_affinity.split(":")) - 1
-        if listed and listed * self.workers_per_gpu != self.workers_per_node:
-            raise ValueError(f"cpu_affinity lists cores for {listed} GPUs, and there are {self.gpus_per_node or 0}")
+        if listed and listed * self.workers_per_gpu < (self.workers_per_node or math.inf):
+            raise ValueError(
+                f"cpu_affinity lists cores for {listed} GPUs, and there are {self.gpus_per_node or 'more'}"
+            )
         unknown = set(self.needs) - set(type(self).model_fields)
         if unknown:
             raise ValueError(f"needs: there is no setting '{min(unknown)}'")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +24,18 @@ from site_configs.slurm import slurm
 if TYPE_CHECKING:
     from parsl.config import Config
 
+PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")  # paths that shells and batch systems leave as they are
 KINDS: dict[str, Callable[[SiteSettings, Purpose], Config]] = {"local": local, "slurm": slurm, "lsf": lsf, "pbs": pbs}
 CLUSTER: dict[str, Any] = {
     "min_blocks": 0,
     "heartbeat_s": 60,  # thousands of nodes tell
     "poll_s": 60,  # a batch system does not like to be asked more often
-    "needs": ["interface"],
 }
 BUILT_IN: dict[str, dict[str, Any]] = {
     "local": {"kind": "local"},
-    **{kind: {"kind": kind, **CLUSTER} for kind in ("slurm", "lsf", "pbs")},
+    "slurm": {"kind": "slurm", **CLUSTER},
+    "lsf": {"kind": "lsf", **CLUSTER},
+    "pbs": {"kind": "pbs", "needs": ["cores_per_node"], **CLUSTER},  # else it would give one core
     **MACHINES,
 }
 DEEPEST = 8  # site files that are like site files
@@ -39,59 +43,66 @@ DEEPEST = 8  # site files that are like site files
 
 def config_for(settings: SiteSettings, purpose: Purpose) -> Config:
     """The Parsl configuration of a site. Raises InputError for what it needs and does not have."""
-    trouble = missing(settings)
+    trouble = missing(settings, purpose.log_folder)
     if trouble:
         raise InputError(trouble[0])
     return KINDS[settings.kind](settings, purpose)
 
 
-def missing(settings: SiteSettings) -> list[str]:
-    """What is wrong with settings, so that nothing can be submitted here: a line each."""
+def missing(settings: SiteSettings, folder: Path = Path()) -> list[str]:
+    """What is wrong with settings, so that nothing can be submitted for a run in `folder`: a line each."""
+    if not settings.on_cluster:
+        return []
     said = [
-        f"site.{name} is missing, which {settings.like} needs: set it in [site] of --config, or in the site's file"
-        for name in settings.needs
+        f"site.{name} is missing, which {settings.name} needs: set it in [site] of --config, or in the site's file"
+        for name in dict.fromkeys((*settings.needs, "interface"))
         if getattr(settings, name) in (None, "", ())
     ]
-    if settings.on_cluster and settings.interface:
+    if settings.interface:
         try:
             address_of(settings.interface)
         except InputError as error:
             said.append(str(error))
+    if not PLAIN.fullmatch(str(folder.absolute())):
+        said.append(f"{folder.absolute()}: jobs can work only in folders of plain names, without blanks; see --runs")
     return said
 
 
 def site_named(name: str) -> SiteSettings:
     """The settings of a built-in site, or of the file of that name. Raises InputError naming what is wrong."""
-    return settings_of({"like": name}, name)
+    return settings_of({"like": name}, "")
 
 
 def settings_of(values: dict[str, Any], source: str, folder: Path = Path()) -> SiteSettings:
-    """Settings, with all that the sites say which they are `like`.
-
-    `source` says in errors who gave the values; site files that they name are in `folder`. Raises InputError.
-    """
-    return _validated(resolved(values, source, folder), source)
+    """Settings of what TOML says of a site, see `resolved`. Raises InputError naming what is wrong."""
+    return _validated(resolved(values, source, folder), source or str(values.get("like")))
 
 
 def resolved(values: dict[str, Any], source: str, folder: Path = Path(), depth: int = 0) -> dict[str, Any]:
-    """Values on top of those of the site that they are like, and of what that is like in turn.
+    """Values on top of those of the site that they are `like`, and of what that is like in turn.
 
-    Raises InputError for a site that there is not, or a site file that cannot be used.
+    `source` says in errors who gave the values; site files that they name are in `folder`. Without `like` it is the
+    plain site of their `kind`, as a run's own config.toml has it. Raises InputError for a site that there is not, or
+    a site file that cannot be used.
     """
-    if {"like", "kind"} <= values.keys():  # as resolved before, in a run's config.toml
-        return values
-    like = values.get("like", values.get("kind", "local"))
+    own = dict(values)
+    if "name" in own and "kind" not in own:
+        raise InputError(f"{source}: unknown key 'site.name'; did you mean 'like'?")
+    kind = own.pop("kind", "local")
+    like = own.pop("like", None)
+    if like is None:
+        if kind not in KINDS:
+            raise InputError(f"{source}: kind = {kind!r} is no kind of site; {did_you_mean(str(kind), KINDS)}")
+        return {"name": kind, **BUILT_IN[kind], **own}
     if not isinstance(like, str) or depth > DEEPEST:
         raise InputError(f"{source}: like = {like!r} names no site, or one that is like itself")
-    if like in KINDS:
-        return {**BUILT_IN[like], "like": like, **values}
     if like in BUILT_IN:
-        return {**resolved(BUILT_IN[like], like, folder, depth + 1), **values, "like": like}
-    file = folder / Path(like).expanduser()
-    own = read_site(file, like)
-    below = resolved(own, str(file), file.parent, depth + 1)
+        return {**resolved(BUILT_IN[like], like, folder, depth + 1), **own, "name": like}
+    file = _file(like, source, folder)
+    inner = _read(file)
+    below = resolved(inner, str(file), file.parent, depth + 1)
     _validated(below, str(file))  # so that what is wrong in the file is said to be there
-    return {**below, **values, "like": str(file.absolute())}
+    return {**below, **own, "name": str(file.absolute())}
 
 
 def _validated(values: dict[str, Any], source: str) -> SiteSettings:
@@ -101,16 +112,24 @@ def _validated(values: dict[str, Any], source: str) -> SiteSettings:
         raise InputError(_explained(error, source)) from None
 
 
-def read_site(file: Path, name: str) -> dict[str, Any]:
-    """What a site file says, as it is there: settings, in a section [site] or without one. Raises InputError."""
+def _file(like: str, source: str, folder: Path) -> Path:
+    """The site file that is meant by `like`. Raises InputError if there is none."""
+    with suppress(RuntimeError, ValueError):  # the home of nobody, a zero byte
+        file = folder / Path(like).expanduser()
+        if file.exists():
+            return file
+    said = f"{like}: no such site, and no such file; {did_you_mean(like, BUILT_IN)}"
+    raise InputError(f"{source}: {said}" if source else said)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a site file says, as it is there: settings, in a section [site] or without one."""
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such site, and no such file; {did_you_mean(name, BUILT_IN)}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{file}: is not a site file that can be read ({error})") from None
     inner = values.get("site", values)
-    if not isinstance(inner, dict):
+    if not isinstance(inner, dict) or not {"like", "kind"} & inner.keys() or ("site" in values and len(values) > 1):
         raise InputError(f'{file}: is no site file; begin it with like = "slurm", or another site\'s name')
     return inner
 

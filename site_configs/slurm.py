@@ -33,6 +33,7 @@ def slurm(settings: SiteSettings, purpose: Purpose) -> Config:
     lines = [
         "#SBATCH --no-requeue",  # a job that comes back is unknown to us, or held for two minutes
         "#SBATCH --no-kill",  # a block goes on without a node that crashed
+        "#SBATCH --mem=0",  # all of a node's memory, as it is ours alone
         *settings.scheduler_lines,
     ]
 

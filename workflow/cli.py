@@ -129,9 +129,9 @@ def _start(network: Path | None, movie: Path, name: str | None, runs: Path, conf
 
 
 def _site(site: str | None, workers: int | None) -> dict[str, Any]:
-    """What the command line says of the site; a file's path is taken from here, whatever --config is given."""
-    like = None if site is None else str(Path(site).absolute()) if Path(site).exists() else site
-    return {"like": like, "workers": workers}
+    """What the command line says of the site; a file's path is from here, wherever that of --config is."""
+    is_file = site is not None and ("." in site or "/" in site)
+    return {"like": str(Path(site).absolute()) if site is not None and is_file else site, "workers": workers}
 
 
 @app.command()
@@ -234,7 +234,7 @@ def check(site: SiteName, config: ConfigFile = None) -> None:
     """Print the script of a job, and what is missing or will hurt; nothing is submitted."""
     from workflow.sites import checked
 
-    sys.exit(checked(site, config))
+    sys.exit(checked(config, {"site": _site(site, None)}))
 
 
 @sites.command("test")
@@ -246,7 +246,7 @@ def try_site(
     """Run a small search on a site for two minutes, and tell what its nodes did."""
     from workflow.sites import tested
 
-    sys.exit(tested(site, minutes, runs))
+    sys.exit(tested(_site(site, None), minutes, runs))
 
 
 def main() -> None:

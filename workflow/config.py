@@ -186,8 +186,9 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     """
     merged = _merge(read_config(file), options)
     if isinstance(merged.setdefault("site", {}), dict):
-        source = "command line" if file is None else str(file)
-        merged["site"] = resolved(merged["site"], f"{source}: site", Path() if file is None else file.parent)
+        given = options.get("site", {}).get("like")
+        source = "command line" if given or file is None else str(file)
+        merged["site"] = resolved(merged["site"], source, Path() if file is None else file.parent)
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:

@@ -22,9 +22,9 @@ from workflow.config import RunConfig
 FRAMES_SHOWN = 8  # in a message
 
 
-def check_site(config: RunConfig) -> None:
-    """Raise InputError if nothing could be submitted at the run's site."""
-    trouble = missing(config.site)
+def check_site(config: RunConfig, folder: Path) -> None:
+    """Raise InputError if nothing could be submitted at the run's site, for a run in `folder`."""
+    trouble = missing(config.site, folder)
     if trouble:
         raise InputError(trouble[0])
 

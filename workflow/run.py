@@ -29,10 +29,13 @@ def start(
     `prepare` is called once the settings are known to be good. The status is 0 if finished, 1 if it
     failed while running, 2 for unusable input, 130 if interrupted.
     """
+    from workflow.inputs import check_site
+
     console = Console(soft_wrap=True)
     folder = RunFolder(path)
     try:
         config = load_config(config_file, options)
+        check_site(config, folder.path)
         if prepare is not None:
             prepare()
         with terminated_as_interrupted():
@@ -78,12 +81,11 @@ def _drop_output() -> None:
 def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
     from analysis.summary import score_rows
     from site_configs.advice import warnings_of
-    from workflow.inputs import check_network, check_site, notes_of, source_of, targets_of
+    from workflow.inputs import check_network, notes_of, source_of, targets_of
     from workflow.pipeline import run_pipeline
     from workflow.search_stage import longest_of
 
     check_network(config)
-    check_site(config)
     source = source_of(config)
     targets = targets_of(config, source)
     with folder.claimed(config):

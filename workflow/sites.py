@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -17,11 +18,10 @@ from search.evaluation import Evaluation, Status
 from search.reading import JournalReader
 from site_configs.advice import warnings_of
 from site_configs.executors import Purpose
-from site_configs.local import here
 from site_configs.script import job_script
 from site_configs.settings import SiteSettings
-from site_configs.sites import BUILT_IN, missing, settings_of, site_named
-from workflow.config import RunConfig, read_config
+from site_configs.sites import BUILT_IN, missing, site_named
+from workflow.config import RunConfig, load_config
 from workflow.run import BAD_INPUT, answer, start
 from workflow.run_folder import RunFolder, to_toml
 from workflow.search_stage import longest_of
@@ -50,20 +50,16 @@ def shown(site: str) -> int:
     return answer(lambda: print(to_toml(site_named(site).model_dump(mode="json"), "site"), end=""))
 
 
-def checked(site: str, config_file: Path | None) -> int:
+def checked(config_file: Path | None, options: dict[str, Any]) -> int:
     """Print a site's script and what is wrong with its settings; returns 0, or 2 if nothing could be submitted."""
     found: list[str] = []
-    status = answer(lambda: found.extend(_check(site, config_file)))
+    status = answer(lambda: found.extend(_check(load_config(config_file, {"movie": "any", **options}))))
     return status or (BAD_INPUT if found else 0)
 
 
-def _check(site: str, config_file: Path | None) -> list[str]:
-    """Check a site; returns what is missing."""
-    values = read_config(config_file)
-    inner = values.get("site", {})
-    settings = settings_of({**(inner if isinstance(inner, dict) else {}), "like": site}, site)
-    longest_s = longest_of(RunConfig.model_validate({**values, "movie": "any", "site": settings}))
-    settings = settings if settings.on_cluster else here(settings)
+def _check(config: RunConfig) -> list[str]:
+    """Check a run's site; returns what is missing."""
+    settings, longest_s = config.site, longest_of(config)
     trouble = missing(settings)
     print(_script(settings, longest_s))
     for line in trouble:
@@ -71,20 +67,19 @@ def _check(site: str, config_file: Path | None) -> list[str]:
     for line in warnings_of(settings, longest_s):
         print(f"warning: {line}")
     if not trouble:
-        print(f"{site}: {_size(settings)}")
+        print(f"{settings.name}: {_size(settings)}")
     return trouble
 
 
 def _script(settings: SiteSettings, longest_s: float) -> str:
-    """What would be submitted. With an interface that is not here, the script is shown with this machine's own."""
+    """What would be submitted. With an interface that is not here, it is shown with this machine's own address."""
     if not settings.on_cluster:
         return "nothing is submitted: workers start on this machine"
     purpose = Purpose(Path("runs/NAME/parsl").absolute(), longest_s=longest_s)
     try:
         return job_script(settings, purpose)
     except InputError:
-        shown_settings = settings.model_copy(update={"interface": "lo"})
-        return job_script(shown_settings, purpose)
+        return job_script(settings.model_copy(update={"interface": "lo"}), purpose)
 
 
 def _size(settings: SiteSettings) -> str:
@@ -96,17 +91,16 @@ def _size(settings: SiteSettings) -> str:
     return f"{settings.min_blocks} to {settings.max_blocks} jobs of {settings.nodes_per_block} nodes, {each}"
 
 
-def tested(site: str, minutes: float, runs: Path) -> int:
+def tested(site: dict[str, Any], minutes: float, runs: Path) -> int:
     """Search for a while on a site with a small simulated movie, and tell of its nodes; returns the exit status."""
     from data_prep.simulate import MovieSettings, simulate_movie
 
-    name = f"site_test_{Path(site).stem}_{time.strftime('%Y%m%d_%H%M%S')}"
+    name = f"site_test_{Path(site['like']).stem}_{time.strftime('%Y%m%d_%H%M%S')}"
     folder = RunFolder(runs / name)
     movie = runs / f"{name}_movie" / "tiny.tif"
-    like = str(Path(site).absolute()) if Path(site).exists() else site
     options = {
         "movie": str(movie),
-        "site": {"like": like},
+        "site": site,
         "search": {"evaluations": 1_000_000, "minutes": minutes, "iterations": 20},
         "tuning": {"random_sets": 0, "chosen_sets": 0},
         "training": {"finalists": 1, "iterations": 20},
