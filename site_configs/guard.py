@@ -37,7 +37,9 @@ def main(arguments: list[str]) -> int:
     """Guard a pool as the command line says; returns its last exit status."""
     options = _parsed(arguments)
     parents = [*_ancestors(), *([options.driver] if options.driver else [])]
-    with _marks() as marks, _mps(wanted=options.mps):
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)  # so that our group is the pool's processes, and nobody else's
+    with _buried(), _marks() as marks, _mps(wanted=options.mps):
         os.environ.update(
             EVOSTEM_MARKS=str(marks),
             EVOSTEM_THREADS=str(options.threads),
@@ -52,20 +54,71 @@ def main(arguments: list[str]) -> int:
 
 def guard(command: list[str], marks: Path, parents: list[int]) -> int:
     """Run a pool, again if it fails; returns its last exit status. It ends with any of `parents`."""
-    if shutil.which("setpriv"):
-        command = ["setpriv", "--pdeathsig", "KILL", *command]  # a pool without its guard would be one too many
     began, failures = time.monotonic(), 0
     while True:
         started = time.monotonic()
-        pool = subprocess.Popen(_from_now_on(command, started - began))  # noqa: S603 (the command is our own)
+        pool = _Pool(_from_now_on(command, started - began), marks)
         try:
-            _watch(pool, marks, parents)
+            while pool.works():
+                if not all(map(alive, parents)):
+                    return 1
+                time.sleep(POLL_S)
         finally:
-            _kill(pool)
+            status = pool.end()
         failures = failures + 1 if time.monotonic() - started < LIVED_S else 1
-        if pool.returncode == 0 or failures > RESTARTS:
-            return pool.returncode
-        print(f"evostem: the worker pool ended with status {pool.returncode}; starting another", flush=True)
+        if status == 0 or failures > RESTARTS:
+            return status
+        print(f"evostem: the worker pool ended with status {status}; starting another", flush=True)
+
+
+class _Pool:
+    """A worker pool, and the processes that it has started itself."""
+
+    def __init__(self, command: list[str], marks: Path) -> None:
+        self._process = subprocess.Popen(command)  # noqa: S603 (the command is our own)
+        self._marks = marks
+        self._known: set[psutil.Process] = set()
+
+    def works(self) -> bool:
+        """Whether it lives, and no process of it has died that was idle."""
+        if self._process.poll() is not None:
+            return False
+        with suppress(psutil.Error):
+            children = psutil.Process(self._process.pid).children()
+            died = {one for one in self._known if not _lives(one)}
+            self._known = (self._known - died) | set(filter(_lives, children))
+            if [one for one in died if self._was_idle(one)]:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LEAVING_S)  # a pool that ends by itself ends its processes first
+                    return False
+                print("evostem: an idle worker has died, the others may wait for it for ever", flush=True)
+                return False
+        return True
+
+    def _was_idle(self, process: psutil.Process) -> bool:
+        """Whether a process that died had no task. One that had is Parsl's to replace."""
+        mark = self._marks / str(process.pid)
+        busy = mark.exists()
+        mark.unlink(missing_ok=True)
+        return not busy
+
+    def end(self) -> int:
+        """End what is left of the pool; returns its exit status."""
+        left = self._known
+        with suppress(psutil.Error):
+            left = left | set(psutil.Process(self._process.pid).children(recursive=True))
+        for one in left:
+            with suppress(psutil.Error):
+                one.kill()
+        self._process.kill()
+        return self._process.wait()
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process does anything: a zombie only waits to be looked at."""
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _from_now_on(command: list[str], passed_s: float) -> list[str]:
@@ -74,22 +127,6 @@ def _from_now_on(command: list[str], passed_s: float) -> list[str]:
     return [
         drain.sub(lambda found: f"--drain_period={max(1, int(found[1]) - int(passed_s))}", part) for part in command
     ]
-
-
-def _watch(pool: subprocess.Popen[bytes], marks: Path, parents: list[int]) -> None:
-    """Wait until a pool has ended, and end it if it is broken."""
-    known: set[int] = set()
-    while pool.poll() is None:
-        if not all(map(alive, parents)):
-            os.killpg(os.getpgrp(), signal.SIGKILL)  # the pool, its workers, and this process
-        known, died = _looked(pool.pid, known)
-        if [pid for pid in died if _was_idle(pid, marks)]:
-            try:
-                pool.wait(LEAVING_S)  # one that ends by itself ends its processes first
-            except subprocess.TimeoutExpired:
-                print("evostem: an idle worker has died, the others may wait for it for ever", flush=True)
-                return
-        time.sleep(POLL_S)
 
 
 def _ancestors() -> list[int]:
@@ -116,36 +153,15 @@ def alive(pid: int) -> bool:
     return True
 
 
-def _looked(pool: int, known: set[int]) -> tuple[set[int], set[int]]:
-    """The living processes of a pool, and those of the known ones that died."""
-    living = set()
-    with suppress(psutil.Error):
-        for child in psutil.Process(pool).children():
-            with suppress(psutil.Error):
-                if child.status() != psutil.STATUS_ZOMBIE:
-                    living.add(child.pid)
-        return living, known - living
-    return set(), set()  # the pool has just ended
-
-
-def _was_idle(pid: int, marks: Path) -> bool:
-    """Whether a process that died had no task. One that had is Parsl's to replace."""
-    mark = marks / str(pid)
-    busy = mark.exists()
-    mark.unlink(missing_ok=True)
-    return not busy
-
-
-def _kill(pool: subprocess.Popen[bytes]) -> None:
-    """End a pool that has not ended, with all its processes."""
-    if pool.poll() is not None:
-        return
-    with suppress(psutil.Error):
-        for child in psutil.Process(pool.pid).children(recursive=True):
-            with suppress(psutil.Error):
-                child.kill()
-    pool.kill()
-    pool.wait()
+@contextmanager
+def _buried() -> Iterator[None]:
+    """Have our whole process group ended if this process is killed in the block: another, outside, waits for that."""
+    command = ["/bin/sh", "-c", f"read word || kill -s KILL -- -{os.getpgrp()}"]
+    undertaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    try:
+        yield
+    finally:
+        undertaker.communicate(b"done\n")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def _affinity(text: str) -> str:
 
 Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 Options = Annotated[str, AfterValidator(_one_line)]
-Name = Annotated[str, Field(pattern=r"^[^\s;&|<>$`'\"\\]+$")]  # it goes into scripts
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,@:/+-]+$")]
 
 
 class SiteSettings(BaseModel):

@@ -24,7 +24,7 @@ from site_configs.slurm import slurm
 if TYPE_CHECKING:
     from parsl.config import Config
 
-PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")  # paths that shells and batch systems leave as they are
+PLAIN = re.compile(r"[A-Za-z0-9_@+=.,/-]+")  # paths that shells and batch systems leave as they are
 KINDS: dict[str, Callable[[SiteSettings, Purpose], Config]] = {"local": local, "slurm": slurm, "lsf": lsf, "pbs": pbs}
 CLUSTER: dict[str, Any] = {
     "min_blocks": 0,
@@ -35,8 +35,13 @@ BUILT_IN: dict[str, dict[str, Any]] = {
     "local": {"kind": "local"},
     "slurm": {"kind": "slurm", **CLUSTER},
     "lsf": {"kind": "lsf", **CLUSTER},
-    "pbs": {"kind": "pbs", "needs": ["cores_per_node"], **CLUSTER},  # else it would give one core
+    "pbs": {"kind": "pbs", **CLUSTER},
     **MACHINES,
+}
+ALWAYS_NEEDED = {
+    "slurm": ("interface",),
+    "lsf": ("interface",),
+    "pbs": ("cores_per_node", "interface"),  # else it gives one core
 }
 DEEPEST = 8  # site files that are like site files
 
@@ -55,7 +60,7 @@ def missing(settings: SiteSettings, folder: Path = Path()) -> list[str]:
         return []
     said = [
         f"site.{name} is missing, which {settings.name} needs: set it in [site] of --config, or in the site's file"
-        for name in dict.fromkeys((*settings.needs, "interface"))
+        for name in dict.fromkeys((*settings.needs, *ALWAYS_NEEDED[settings.kind]))
         if getattr(settings, name) in (None, "", ())
     ]
     if settings.interface:
@@ -86,13 +91,13 @@ def resolved(values: dict[str, Any], source: str, folder: Path = Path(), depth: 
     a site file that cannot be used.
     """
     own = dict(values)
-    if "name" in own and "kind" not in own:
-        raise InputError(f"{source}: unknown key 'site.name'; did you mean 'like'?")
+    refuse_name(own, source)
     kind = own.pop("kind", "local")
     like = own.pop("like", None)
     if like is None:
-        if kind not in KINDS:
-            raise InputError(f"{source}: kind = {kind!r} is no kind of site; {did_you_mean(str(kind), KINDS)}")
+        if not isinstance(kind, str) or kind not in KINDS:
+            hint = did_you_mean(kind if isinstance(kind, str) else "", KINDS)
+            raise InputError(f"{source}: kind = {kind!r} is no kind of site; {hint}")
         return {"name": kind, **BUILT_IN[kind], **own}
     if not isinstance(like, str) or depth > DEEPEST:
         raise InputError(f"{source}: like = {like!r} names no site, or one that is like itself")
@@ -105,6 +110,17 @@ def resolved(values: dict[str, Any], source: str, folder: Path = Path(), depth: 
     return {**below, **own, "name": str(file.absolute())}
 
 
+def refuse_name(values: dict[str, Any], source: str) -> None:
+    """Raise InputError for a `name` that means `like`. Only what a run has kept has a name, and a kind."""
+    if "name" in values and "kind" not in values:
+        raise InputError(f"{source}: unknown key 'site.name'; did you mean 'like'?")
+
+
+def site_keys() -> list[str]:
+    """The keys of a site in TOML."""
+    return sorted({*SiteSettings.model_fields, "like"} - {"name"})
+
+
 def _validated(values: dict[str, Any], source: str) -> SiteSettings:
     try:
         return SiteSettings.model_validate(values)
@@ -114,7 +130,7 @@ def _validated(values: dict[str, Any], source: str) -> SiteSettings:
 
 def _file(like: str, source: str, folder: Path) -> Path:
     """The site file that is meant by `like`. Raises InputError if there is none."""
-    with suppress(RuntimeError, ValueError):  # the home of nobody, a zero byte
+    with suppress(RuntimeError, ValueError, OSError):  # the home of nobody, a zero byte, a name too long
         file = folder / Path(like).expanduser()
         if file.exists():
             return file
@@ -138,6 +154,6 @@ def _explained(error: ValidationError, source: str) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{source}: unknown key '{key}'; {did_you_mean(key, sorted(SiteSettings.model_fields))}"
+        return f"{source}: unknown key '{key}'; {did_you_mean(key, site_keys())}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{source}: '{key}': {message}" if key else f"{source}: {message}"

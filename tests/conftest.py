@@ -7,6 +7,8 @@ from data_prep.simulate import MovieSettings, simulate_movie
 
 mpl.use("Agg")
 
+pytest_plugins = ["tests.clusters.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def tiny_movie(tmp_path_factory):

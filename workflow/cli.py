@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -130,8 +131,9 @@ def _start(network: Path | None, movie: Path, name: str | None, runs: Path, conf
 
 def _site(site: str | None, workers: int | None) -> dict[str, Any]:
     """What the command line says of the site; a file's path is from here, wherever that of --config is."""
-    is_file = site is not None and ("." in site or "/" in site)
-    return {"like": str(Path(site).absolute()) if site is not None and is_file else site, "workers": workers}
+    if site is not None and ("." in site or "/" in site):
+        site = os.path.abspath(os.path.expanduser(site))  # noqa: PTH100, PTH111 (pathlib refuses the home of nobody)
+    return {"like": site, "workers": workers}
 
 
 @app.command()

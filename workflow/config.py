@@ -15,7 +15,7 @@ from data_prep.label_files.legend import parse_legend
 from data_prep.tiles import TILE_SIZES
 from site_configs.local import here
 from site_configs.settings import SiteSettings
-from site_configs.sites import resolved, site_named
+from site_configs.sites import refuse_name, resolved, site_keys, site_named
 
 
 def _listed(frame: object) -> object:
@@ -184,16 +184,27 @@ def load_config(file: Path | None, options: dict[str, Any]) -> RunConfig:
     `options` is nested as the TOML file is; None means not given. Relative paths in the file are
     taken from the file's folder. Raises InputError naming the key.
     """
-    merged = _merge(read_config(file), options)
-    if isinstance(merged.setdefault("site", {}), dict):
-        given = options.get("site", {}).get("like")
-        source = "command line" if given or file is None else str(file)
-        merged["site"] = resolved(merged["site"], source, Path() if file is None else file.parent)
+    values = read_config(file)
+    merged = _merge(values, options)
+    merged["site"] = _site(values.get("site", {}), _merge({}, options.get("site", {})), file)
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
         raise InputError(_explain(error, file, options)) from None
     return config if config.site.on_cluster else config.model_copy(update={"site": here(config.site)})
+
+
+def _site(kept: Any, asked: dict[str, Any], file: Path | None) -> Any:
+    """The site: what the configuration file says, on top of the site that the command line asks for or its own."""
+    if not isinstance(kept, dict):
+        return kept  # the file will be blamed
+    if file is not None:
+        refuse_name(kept, str(file))
+    if "like" not in asked:
+        source, folder = ("command line", Path()) if file is None else (str(file), file.parent)
+        return {**resolved(kept, source, folder), **asked}
+    own = {key: value for key, value in kept.items() if key != "like" and "kind" not in kept}  # else another's, kept
+    return {**resolved({"like": asked.pop("like")}, "command line"), **own, **asked}
 
 
 def read_config(file: Path | None) -> dict[str, Any]:
@@ -239,13 +250,15 @@ def _explain(error: ValidationError, file: Path | None, options: dict[str, Any])
     given: Any = options
     for part in first["loc"]:
         given = given.get(part) if isinstance(given, dict) else given
-    source = "command line" if file is None or (given not in (None, {}, [], ()) and first["loc"]) else str(file)
+    by_command = given not in (None, [], ()) and not isinstance(given, dict)  # sections are written in files
+    source = "command line" if file is None or by_command else str(file)
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         section: Any = RunConfig
         for part in first["loc"][:-1]:
             section = section.model_fields[str(part)].annotation
-        return f"{source}: unknown key '{key}'; {did_you_mean(str(first['loc'][-1]), sorted(section.model_fields))}"
+        known = site_keys() if section is SiteSettings else sorted(section.model_fields)
+        return f"{source}: unknown key '{key}'; {did_you_mean(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{source}: '{key}' is missing"
     message = first["msg"].removeprefix("Value error, ")

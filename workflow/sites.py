@@ -22,6 +22,7 @@ from site_configs.script import job_script
 from site_configs.settings import SiteSettings
 from site_configs.sites import BUILT_IN, missing, site_named
 from workflow.config import RunConfig, load_config
+from workflow.inputs import plain_name
 from workflow.run import BAD_INPUT, answer, start
 from workflow.run_folder import RunFolder, to_toml
 from workflow.search_stage import longest_of
@@ -95,7 +96,7 @@ def tested(site: dict[str, Any], minutes: float, runs: Path) -> int:
     """Search for a while on a site with a small simulated movie, and tell of its nodes; returns the exit status."""
     from data_prep.simulate import MovieSettings, simulate_movie
 
-    name = f"site_test_{Path(site['like']).stem}_{time.strftime('%Y%m%d_%H%M%S')}"
+    name = f"site_test_{plain_name(Path(site['like']))}_{time.strftime('%Y%m%d_%H%M%S')}"
     folder = RunFolder(runs / name)
     movie = runs / f"{name}_movie" / "tiny.tif"
     options = {

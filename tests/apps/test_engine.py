@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import apps.blocks
 import apps.evaluate
 import apps.limits
 from apps.evaluate import EvaluationSettings
@@ -19,7 +20,9 @@ from search.campaign import CampaignError, Crew, run_campaign
 from search.evaluation import Request, Status
 from search.evolution import Evolution
 from search.journal import Journal
+from site_configs.executors import Purpose
 from site_configs.local import local
+from site_configs.settings import SiteSettings
 
 pytestmark = [
     pytest.mark.htex,
@@ -140,10 +143,7 @@ def injected(tmp_path, monkeypatch):
 
 def quick(log_folder):
     """The local site, which notices losses sooner."""
-    config = local(log_folder, 2)
-    (executor,) = config.executors
-    executor.heartbeat_period, executor.heartbeat_threshold = 1, 5
-    return config
+    return local(SiteSettings(workers=2, heartbeat_s=1), Purpose(log_folder))
 
 
 def command_of(process):
@@ -180,7 +180,7 @@ def test_each_fault_on_a_real_worker_is_a_record(injected):
     assert tries == {index: 2 if index in twice else 1 for index in range(30)}
 
 
-def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected):
+def test_workers_that_are_gone_are_not_counted_and_others_come(injected):
     with start_engine(quick(injected / "log")) as engine:
         request = Request(0, "evolution", 0, b"network", 0)
         evaluator = engine.evaluator(SETTINGS)
@@ -188,19 +188,30 @@ def test_workers_that_are_gone_are_not_counted_and_none_to_come_is_said(injected
         assert wait_until(lambda: engine.workers() == 2, 10)
         marks = ("process_worker_pool.py", str(injected / "log"))
         pools = [process for process in psutil.process_iter() if all(mark in command_of(process) for mark in marks)]
-        for process in sorted(pools, key=lambda process: "site_configs.guard" not in command_of(process)):
+        for process in pools:
             with suppress(psutil.NoSuchProcess):
-                process.kill()  # the guard first: it would start another pool
-        assert wait_until(lambda: engine.workers() == 0, 30)
+                process.kill()
+        lost = evaluator(request)  # perhaps by those that are gone: then it is tried again
+        assert lost.result(60).status is Status.OK
+        assert wait_until(lambda: engine.workers() == 2, 60)
+        assert all(not process.is_running() for process in pools)
 
-        def refused():
-            try:
-                evaluator(request)
-            except BrokenExecutor:
-                return True
-            return False
 
-        assert wait_until(refused, 60)
+def test_where_no_worker_ever_comes_that_is_said_and_not_tried_for_ever(injected, monkeypatch):
+    monkeypatch.setattr(apps.blocks, "BACKOFF_S", 0.5)
+    said = []
+    config = quick(injected / "log")
+    config.executors[0].launch_cmd = "echo module load is not there >&2; exit 3; {{block_id}}"
+    with start_engine(config, said.append) as engine:
+        evaluator = engine.evaluator(SETTINGS)
+        requests = [Request(index, "evolution", 0, b"network", 0) for index in range(2)]
+        with pytest.raises(BrokenExecutor, match="no worker came of 3 blocks in a row: module load is not there"):
+            evaluator(requests[0]).result(60)
+        with pytest.raises(BrokenExecutor, match="module load"):
+            evaluator(requests[1])
+    assert len(said) == 3
+    assert said[0] == "no worker came of a block: module load is not there; another is asked for in 0 s"
+    assert len(list((injected / "log").rglob("*.sh"))) == 3  # blocks
 
 
 def test_a_dead_interchange_ends_the_campaign_and_not_the_networks(injected):

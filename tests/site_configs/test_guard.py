@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import site_configs.guard
@@ -97,7 +98,10 @@ def test_a_pool_is_started_anew_if_an_idle_worker_dies_and_not_if_a_busy_one_doe
 def started(tmp_path, *options, through_shell=False):
     """A guard in a process group of its own, or the shell that starts it, and the pid of its pool."""
     pid_file, pool = tmp_path / "pid", tmp_path / "pool.py"
-    pool.write_text(f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    pool.write_text(
+        "import os, subprocess, time\nsubprocess.Popen(['sleep', '60'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    )
     command = [sys.executable, "-m", "site_configs.guard", *options, "--", sys.executable, str(pool)]
     if through_shell:
         script = tmp_path / "script.sh"
@@ -114,15 +118,28 @@ def test_a_pool_goes_with_its_driver(tmp_path):
     assert alive(pool)
     driver.kill()
     driver.wait()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(20) == 1
     assert wait_until(lambda: not running(pool))
 
 
-def test_a_pool_goes_with_its_guard(tmp_path):
+def test_a_pool_and_what_it_has_started_go_with_its_guard(tmp_path):
     process, pool = started(tmp_path)
+    (child,) = wait_until(lambda: psutil.Process(pool).children())
     process.kill()
     process.wait()
-    assert wait_until(lambda: not running(pool))
+    assert wait_until(lambda: not running(pool) and not running(child.pid))
+
+
+def test_what_a_killed_pool_has_started_goes_before_the_next_pool_comes(tmp_path):
+    process, pool = started(tmp_path)
+    (child,) = wait_until(lambda: psutil.Process(pool).children())
+    (tmp_path / "pid").unlink()
+    time.sleep(1)  # the guard has seen it
+    os.kill(pool, signal.SIGKILL)
+    assert wait_until((tmp_path / "pid").exists)
+    assert not running(child.pid)
+    process.terminate()
+    process.wait()
 
 
 def test_a_guard_that_is_told_to_end_ends_its_pool(tmp_path):

@@ -36,9 +36,15 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert load_config(file, {"movie": "m.tif", "seed": 9}).seed == 9
 
 
-@pytest.mark.parametrize("asked", ["evaluations = 50", "generations = 4", "minutes = 2.5\nplateau = 30", ""])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("[search]\nevaluations = 50", "[search]\ngenerations = 4", "[search]\nminutes = 2.5\nplateau = 30", ""),
+        *("[site]\nlike = 'frontier'\naccount = 'x'", "[site]\nlike = 'pbs'\nneeds = []", "[site]\nmax_blocks = 3"),
+    ],
+)
 def test_what_a_run_keeps_of_its_settings_is_read_back(tmp_path, asked):
-    config = load_config(write(tmp_path / "c.toml", f"[search]\n{asked}\n"), {"movie": "m.tif"})
+    config = load_config(write(tmp_path / "c.toml", asked), {"movie": "m.tif"})
     kept = write(tmp_path / "kept.toml", to_toml(json.loads(config.model_dump_json())))
     assert load_config(kept, {}) == config
 
@@ -52,7 +58,13 @@ def test_what_a_run_keeps_of_its_settings_is_read_back(tmp_path, asked):
         ("[search]\npopulation = 'many'", "'search.population'"),
         ("[search\n", "is not a TOML file"),
         ("pixel_size_nm = -1", "'pixel_size_nm'"),
-        ("[site]\nname = 'moon'", "unknown key 'site.name'"),
+        ("[site]\nname = 'moon'", "unknown key 'site.name'; did you mean 'like'?"),
+        ("[site]\nlik = 'slurm'", "unknown key 'site.lik'; did you mean 'like'?"),
+        ("[site]\nmax_blocks = 0", "'site.max_blocks': "),
+        ("[site]\nmin_blocks = 3", "'site': min_blocks 3 is more than max_blocks 1"),
+        ("[site]\nneeds = ['moon']", "'site': needs: there is no setting 'moon'"),
+        ("site = 3", "'site': "),
+        ("tuning = 3", "'tuning': "),
         ("[search]\nseconds = inf", "'search.seconds'"),
         ("[search]\ngenerations = 3\nevaluations = 9", "'search': give generations or evaluations, not both"),
         ("[search]\nlifetime = 5", "'search': a lifetime of 5 networks leaves no population of 12"),
@@ -69,12 +81,14 @@ def test_what_a_run_keeps_of_its_settings_is_read_back(tmp_path, asked):
         ("apply = ['a.tif', 'b.tif']\ntruth = ['a.csv']", "1 truth files for 2 movies"),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(tmp_path, text, said):
+@pytest.mark.parametrize("like", [None, "slurm"])
+def test_what_is_wrong_is_named_in_one_line(tmp_path, text, said, like):
     file = write(tmp_path / "c.toml", text)
+    options = {"movie": "m.tif", "tuning": {"predictor": None}, "site": {"like": like, "workers": None}}
     with pytest.raises(InputError) as error:
-        load_config(file, {"movie": "m.tif"})
+        load_config(file, options)
+    assert str(error.value).startswith(f"{file}: ")
     assert said in str(error.value)
-    assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -82,6 +96,8 @@ def test_the_command_line_is_blamed_for_what_it_says(tmp_path):
     file = write(tmp_path / "c.toml", "seed = 3")
     with pytest.raises(InputError, match=r"^command line: 'site\.workers'"):
         load_config(file, {"movie": "m.tif", "site": {"workers": 0}})
+    with pytest.raises(InputError, match=r"^command line: moon: no such site"):
+        load_config(file, {"movie": "m.tif", "site": {"like": "moon"}})
 
 
 def test_a_missing_config_is_named(tmp_path):

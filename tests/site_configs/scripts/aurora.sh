@@ -1,0 +1,45 @@
+#!/bin/bash
+
+#PBS -S /bin/bash
+#PBS -N parsl.evostem-0.block-0
+#PBS -m n
+#PBS -l walltime=02:00:00
+#PBS -l select=2:ncpus=208
+#PBS -o /runs/demo/parsl/parsl.evostem-0.block-0.stdout
+#PBS -e /runs/demo/parsl/parsl.evostem-0.block-0.stderr
+#PBS -A abc123
+#PBS -q prod
+#PBS -l filesystems=home:flare
+#PBS -l place=scatter
+#PBS -k doe
+
+export ZE_FLAT_DEVICE_HIERARCHY=FLAT
+export PATH=/PYTHON/bin:$PATH
+
+export JOBNAME="parsl.evostem-0.block-0"
+
+set -e
+export CORES=$(getconf _NPROCESSORS_ONLN)
+[[ "1" == "1" ]] && echo "Found cores : $CORES"
+WORKERCOUNT=2
+SCRIPT_DIR="/runs/demo/parsl"
+[[ -d $SCRIPT_DIR ]] || SCRIPT_DIR=""
+
+# Deduplicate the nodefile
+HOSTFILE="$JOBNAME.nodes"
+if [ -z "$PBS_NODEFILE" ]; then
+    echo "localhost" > $HOSTFILE
+else
+    sort -u $PBS_NODEFILE > $HOSTFILE
+fi
+
+cat << MPIEXEC_EOF > ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$JOBNAME.sh
+/PYTHON/bin/python -m site_configs.guard --threads=1 --gpus=12 --vendor=intel --workers-per-gpu=1 -- process_worker_pool.py  --max_workers_per_node=12 -a 10.1.2.3 -p 0 -c 0.001 -m None --poll 100 --port=54321 --cert_dir /runs/demo/parsl/certificates --logdir=/tmp/evostem-0 --logconf=/runs/demo/parsl/log --block_id=0 --hb_period=60  --hb_threshold=300 --drain_period=6980 --cpu-affinity list:1-8:9-16:17-24:25-32:33-40:41-48:53-60:61-68:69-76:77-84:85-92:93-100  --mpi-launcher=mpiexec --available-accelerators 
+MPIEXEC_EOF
+chmod u+x ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$JOBNAME.sh
+
+mpiexec --cpu-bind none --ppn 1 --depth=208 --no-abort-on-failure -n $WORKERCOUNT --hostfile $HOSTFILE /usr/bin/sh ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$JOBNAME.sh
+
+[[ "1" == "1" ]] && echo "All workers done"
+
+

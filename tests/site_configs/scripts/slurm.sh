@@ -1,0 +1,40 @@
+#!/bin/bash
+
+#SBATCH --job-name=parsl.evostem-0.block-0
+#SBATCH --output=/runs/demo/parsl/parsl.evostem-0.block-0.stdout
+#SBATCH --error=/runs/demo/parsl/parsl.evostem-0.block-0.stderr
+#SBATCH --nodes=2
+#SBATCH --time=120
+#SBATCH --ntasks-per-node=1
+#SBATCH --no-requeue
+#SBATCH --no-kill
+#SBATCH --mem=0
+#SBATCH --exclusive
+#SBATCH --account=abc123
+#SBATCH --gpus-per-node=2
+
+
+export PATH=/PYTHON/bin:$PATH
+
+
+export JOBNAME="parsl.evostem-0.block-0"
+
+set -e
+export CORES=$SLURM_CPUS_ON_NODE
+export NODES=$SLURM_JOB_NUM_NODES
+
+[[ "1" == "1" ]] && echo "Found cores : $CORES"
+[[ "1" == "1" ]] && echo "Found nodes : $NODES"
+WORKERCOUNT=2
+SCRIPT_DIR="/runs/demo/parsl"
+[[ -d $SCRIPT_DIR ]] || SCRIPT_DIR=""
+
+cat << SLURM_EOF > ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$SLURM_JOB_NAME.sh
+/PYTHON/bin/python -m site_configs.guard --threads=1 --gpus=2 --vendor=nvidia --workers-per-gpu=3 --mps -- process_worker_pool.py  --max_workers_per_node=6 -a 10.1.2.3 -p 0 -c 0.001 -m None --poll 100 --port=54321 --cert_dir /runs/demo/parsl/certificates --logdir=/tmp/evostem-0 --logconf=/runs/demo/parsl/log --block_id=0 --hb_period=60  --hb_threshold=300 --drain_period=6980 --cpu-affinity block  --mpi-launcher=mpiexec --available-accelerators 
+SLURM_EOF
+chmod a+x ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$SLURM_JOB_NAME.sh
+
+srun --ntasks 2 -l --no-kill --kill-on-bad-exit=0 --wait=0 --cpu-bind=none bash ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$SLURM_JOB_NAME.sh
+
+[[ "1" == "1" ]] && echo "Done"
+
