@@ -32,6 +32,8 @@ def give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
         dead = InterchangeLostError(f"Parsl's interchange ended with status {interchange.returncode}")
         executor.set_bad_state_and_fail_all(dead)
         executor.command_client.ok = False
+        # Parsl goes on to ask it, and would stumble before it came to other executors.
+        executor.connected_blocks = list  # type: ignore[method-assign]
         for pipe in (executor.command_client, executor.outgoing_q):  # lets those go who wait for it
             pipe.zmq_socket.linger = 0
             pipe.close = pipe.zmq_socket.close  # type: ignore[method-assign]  # only one may end the context

@@ -88,7 +88,8 @@ class Engine:
 
         It takes no longer than `limit_s`: where nothing is heard for longer, the node is given up.
         """
-        app, blocks = max(self._shards, key=lambda shard: shard[1].workers - shard[1].outstanding)
+        living = [shard for shard in self._shards if shard[1].executor.executor_exception is None]
+        app, blocks = max(living or self._shards, key=lambda shard: shard[1].workers - shard[1].outstanding)
         task = next(self._tasks)
         blocks.took(task, limit_s)
         try:
@@ -104,10 +105,6 @@ class Engine:
         if not any(blocks.connected.is_set() for _, blocks in self._shards):
             return sum(_promised(blocks.executor) for _, blocks in self._shards)
         return sum(blocks.workers for _, blocks in self._shards)
-
-    def waiting(self) -> int:
-        """How many blocks are asked for, or there without workers, while there is no worker at all; else 0."""
-        return 0 if self.workers() else sum(blocks.waiting for _, blocks in self._shards)
 
     @contextmanager
     def all_blocks(self) -> Iterator[None]:
@@ -152,6 +149,7 @@ class Engine:
         self, done: Future[Outcome], requests: Sequence[Request], records: Sequence[Future[Evaluation]]
     ) -> None:
         """Set the records of evaluations to what came of their task."""
+        from parsl.executors.errors import BadStateException
         from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
         error: Exception
@@ -163,9 +161,11 @@ class Engine:
             error = WorkerLostError(f"the workers on {lost.hostname} went away")
         except StageError as failure:
             error = StageError(str(failure).split("\n")[0])
-        except Exception as other:  # it could not even begin
+        except BadStateException as end:
             broken = self.broken()
-            error = BrokenExecutor(str(broken)) if broken else other
+            error = BrokenExecutor(str(broken)) if broken else WorkerLostError(f"its executor is no more: {said(end)}")
+        except Exception as other:  # it could not even begin
+            error = other
         else:
             messages = answer if isinstance(answer, list) and len(answer) == len(requests) else [answer] * len(requests)
             for request, record, message in zip(requests, records, messages, strict=True):

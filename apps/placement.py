@@ -27,8 +27,11 @@ def place() -> str:
     gpus = int(os.environ.get("EVOSTEM_GPUS", "0"))
     if not gpus:
         return ""
-    variable = VARIABLE[os.environ.get("EVOSTEM_GPU_VENDOR", "nvidia")]
-    given = [number for number in os.environ.get(variable, "").split(",") if number] or list(map(str, range(gpus)))
+    vendor = os.environ.get("EVOSTEM_GPU_VENDOR", "nvidia")
+    variable = VARIABLE[vendor]
+    names = ("HIP_VISIBLE_DEVICES", variable) if vendor == "amd" else (variable,)
+    chosen = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    given = [number for number in chosen.split(",") if number] or list(map(str, range(gpus)))
     rank = int(os.environ.get("PARSL_WORKER_RANK", "0"))
     number = given[rank // int(os.environ.get("EVOSTEM_WORKERS_PER_GPU", "1")) % len(given)]
     os.environ[variable] = number

@@ -17,17 +17,51 @@ log = logging.getLogger("parsl.evostem")
 COMMAND_S = 120  # a busy batch system takes a minute
 YOUNG_S = 30.0  # so long a batch system may not have heard of its own job
 # Jobs that a batch system has forgotten make its command fail, and Parsl would never again look at the others.
-FORGOTTEN = re.compile(r"(Invalid job id specified|Job <\d+> is not found|Unknown Job Id)")
+FORGOTTEN = re.compile(r"(Invalid job id specified|Job <\d+> is not found|Unknown Job Id|Job has finished)")
 # Suspended jobs are not over: Parsl would start others in their place, and have too many when they come back.
 SUSPENDED = re.compile(r"\b[PSU]SUSP\b")
+
+
+HISTORY = "qstat -x"
 
 
 class NotSubmittedError(Exception):
     """A script is written, and nothing submitted, as was asked for."""
 
 
+class PatientCommands(ClusterProvider):
+    """Mixed into a provider of Parsl's, behind it: runs the commands of the batch system."""
+
+    def execute_wait(self, cmd: str, timeout: int | None = None) -> tuple[int, str, str]:
+        """What a command of the batch system says: status, output, complaints.
+
+        Jobs that it has forgotten are no failure; one that does not answer in time is ended.
+        """
+        try:
+            done = subprocess.run(  # noqa: S602 (Parsl's own commands)
+                cmd,
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout or self.cmd_timeout,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # a Ctrl-C is not meant for it
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return 1, "", str(error)
+        status, said, complained = done.returncode, done.stdout, done.stderr
+        lines = complained.strip().splitlines()
+        if status and lines and all(FORGOTTEN.search(line) for line in lines):
+            status = 0
+        if cmd.startswith(HISTORY) and complained and '"Jobs"' not in said and status == 0:
+            return self.execute_wait(cmd.replace(HISTORY, "qstat"), timeout)  # this PBS keeps no history
+        return status, SUSPENDED.sub("PEND", said), complained
+
+
 class BatchProvider(ClusterProvider):
-    """Mixed into a provider of Parsl's: asks the batch system every `poll_s`, and notes jobs in a ledger."""
+    """Mixed into a provider of Parsl's, before it: asks the batch system every `poll_s`, and notes jobs in a ledger."""
 
     poll_s: int = 60
     ledger: JobLedger | None = None
@@ -38,25 +72,21 @@ class BatchProvider(ClusterProvider):
         if self.dry:
             raise NotSubmittedError
 
-    def execute_wait(self, cmd: str, timeout: int | None = None) -> tuple[int, str, str]:
-        """What a command of the batch system says, where jobs that it has forgotten are no failure."""
-        try:
-            status, said, complained = super().execute_wait(cmd, timeout)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return 1, "", str(error)
-        lines = complained.strip().splitlines()
-        if status and lines and all(FORGOTTEN.search(line) for line in lines):
-            status = 0
-        return status, SUSPENDED.sub("PEND", said), complained
-
     def submit(self, command: str, tasks_per_node: int, job_name: str = "evostem") -> Any:
         """Submit a block, and note its job."""
         job = super().submit(command, tasks_per_node, job_name)  # type: ignore[safe-super]
         if job:
             self.resources[job]["submitted"] = time.monotonic()
-            if self.ledger is not None:
-                self.ledger.note(self.label.lower().removesuffix("pro"), str(job))
+            self._note(str(job))
         return job
+
+    def _note(self, job: str) -> None:
+        """Write a job down. That it cannot be is no reason to do without it: it can be found by its name as well."""
+        if self.ledger is not None:
+            try:
+                self.ledger.note(self.label.lower().removesuffix("pro"), job)
+            except OSError:
+                log.exception("job %s could not be written down", job)
 
     def _status(self) -> None:
         """Ask for all jobs. Nothing is known of one that is too young, nor if the batch system gives no answer."""

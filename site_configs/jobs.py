@@ -5,75 +5,107 @@ It is used by processes that must start fast and on any Python: the standard lib
 
 from __future__ import annotations
 
-import getpass
+import fcntl
 import os
+import re
 import shlex
-import shutil
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 COMMAND_S = 60.0  # a batch system that answers later than that is not asked again here
 CANCEL = {"slurm": "scancel", "lsf": "bkill", "pbs": "qdel"}
 # Jobs by their names: of one that was submitted just as its driver was killed, nobody has written down the number.
 BY_NAME = {"slurm": "squeue --noheader --user={user} --format='%i %j'", "lsf": "bjobs -noheader -o 'jobid job_name'"}
+NUMBER = re.compile(r"[0-9][A-Za-z0-9_.\[\]-]*")
+NAME = re.compile(r"parsl\.\S+")
+UNREACHABLE = re.compile(r"contact|connect|timed out|communicat|not respond", re.IGNORECASE)
 
 
 class JobLedger:
-    """The numbers of a run's jobs in a file: `NAME`, then `KIND NUMBER` on a line each."""
+    """A run's jobs in a file, on a line each: `KIND NUMBER NAME`, where the name begins those of all the run's jobs."""
 
     def __init__(self, path: Path, name: str) -> None:
-        """`name` begins the names of all the run's jobs."""
         self.path, self.name = path, name
 
     def note(self, kind: str, job: str) -> None:
         """Write down a job, on the disk before it counts."""
-        new = not self.path.exists()
-        with self.path.open("a", encoding="utf-8") as lines:
-            lines.write(f"{self.name}\n{kind} {job}\n" if new else f"{kind} {job}\n")
+        with self.path.open("a+b") as lines:
+            size = lines.seek(0, os.SEEK_END)
+            lines.seek(max(0, size - 1))
+            begin = "" if lines.read(1) in {b"", b"\n"} else "\n"  # after a line that was cut short
+            lines.write(f"{begin}{kind} {job} {self.name}\n".encode())
             lines.flush()
             os.fsync(lines.fileno())
 
 
 def cancel_jobs(path: Path) -> int:
-    """Cancel what a ledger tells of, and forget it; returns how many jobs that were. Without a ledger, none."""
+    """Cancel what a ledger tells of, and forget it; returns how many jobs that were. Without a ledger, none.
+
+    A ledger is kept if the batch system could not be reached, for the next time.
+    """
     try:
-        name, *lines = path.read_text(encoding="utf-8").splitlines()
-    except (FileNotFoundError, ValueError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return 0
-    jobs: dict[str, set[str]] = {}
-    for line in lines:
-        kind, _, job = line.partition(" ")
-        jobs.setdefault(kind, set()).add(job)
-    for kind in jobs:
-        jobs[kind] |= _named(kind, name)
+    lines = text.split("\n")[:-1]  # what has no end was cut short
+    names, jobs = set(), dict[str, set[str]]()
+    for kind, job, name in (line.split(" ") for line in lines if line.count(" ") == 2):
+        if kind in CANCEL and NUMBER.fullmatch(job) and NAME.fullmatch(name):
+            names.add(name)
+            jobs.setdefault(kind, set()).add(job)
+    reached = True
     for kind, known in jobs.items():
-        if not _run([CANCEL[kind], *sorted(known)]):
-            for job in known:  # LSF refuses all for one that has ended
-                _run([CANCEL[kind], job])
-    path.unlink(missing_ok=True)
+        there = sorted(known | _named(kind, names))
+        reached = _cancel(kind, there) and reached
+    if reached:
+        path.unlink(missing_ok=True)
     return sum(map(len, jobs.values()))
 
 
-def _named(kind: str, name: str) -> set[str]:
-    """Unfinished jobs whose name begins so."""
+@contextmanager
+def one_at_a_time(ledger: Path) -> Iterator[None]:
+    """Wait until nobody else cancels a ledger's jobs; the kernel lets go of the lock of who is killed."""
+    with ledger.with_suffix(".lock").open("a") as lock:
+        with suppress(OSError):  # there are shared file systems without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _cancel(kind: str, jobs: list[str]) -> bool:
+    """Cancel jobs, one by one if not all at once: LSF refuses all for one that has ended. False if out of reach."""
+    status, complaint = _run([CANCEL[kind], *jobs])
+    if status is None or UNREACHABLE.search(complaint):
+        return False
+    if status:
+        for job in jobs:
+            _run([CANCEL[kind], job])
+    return True
+
+
+def _named(kind: str, names: set[str]) -> set[str]:
+    """Unfinished jobs whose name begins with one of these."""
     if kind not in BY_NAME:
         return set()
-    found = set()
-    with suppress(OSError, subprocess.TimeoutExpired):
-        command = shlex.split(BY_NAME[kind].format(user=getpass.getuser()))
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S, check=False)  # noqa: S603
-        for line in done.stdout.splitlines():
-            job, _, job_name = line.strip().partition(" ")
-            if job_name.strip().startswith(name):
-                found.add(job)
-    return found
+    _, said = _run(shlex.split(BY_NAME[kind].format(user=os.getuid())))
+    parts = (line.strip().partition(" ") for line in said.splitlines())
+    return {job for job, _, name in parts if NUMBER.fullmatch(job) and name.strip().startswith(tuple(names))}
 
 
-def _run(command: list[str]) -> bool:
-    if shutil.which(command[0]) is None:
-        return True  # nothing can be cancelled from here
+def _run(command: list[str]) -> tuple[int | None, str]:
+    """Status and all that a command says; None where it cannot be run, or does not answer."""
     try:
-        return subprocess.run(command, capture_output=True, timeout=COMMAND_S, check=False).returncode == 0  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_S,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+        )
     except (OSError, subprocess.TimeoutExpired):
-        return False
+        return None, ""
+    return done.returncode, done.stdout

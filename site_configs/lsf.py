@@ -18,9 +18,9 @@ def lsf(settings: SiteSettings, purpose: Purpose) -> Config:
     from parsl.launchers import JsrunLauncher
     from parsl.providers import LSFProvider
 
-    from site_configs.batch import COMMAND_S, BatchProvider
+    from site_configs.batch import COMMAND_S, BatchProvider, PatientCommands
 
-    class Provider(BatchProvider, LSFProvider):
+    class Provider(BatchProvider, LSFProvider, PatientCommands):
         poll_s = settings.poll_s
         ledger = ledger_of(purpose)
 

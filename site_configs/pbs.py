@@ -18,9 +18,9 @@ def pbs(settings: SiteSettings, purpose: Purpose) -> Config:
     from parsl.launchers import MpiExecLauncher
     from parsl.providers import PBSProProvider
 
-    from site_configs.batch import COMMAND_S, BatchProvider
+    from site_configs.batch import COMMAND_S, BatchProvider, PatientCommands
 
-    class Provider(BatchProvider, PBSProProvider):
+    class Provider(BatchProvider, PBSProProvider, PatientCommands):
         poll_s = settings.poll_s
         ledger = ledger_of(purpose)
 

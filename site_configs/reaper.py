@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from site_configs.jobs import cancel_jobs
+from site_configs.jobs import cancel_jobs, one_at_a_time
 
 
 @contextmanager
@@ -24,7 +24,8 @@ def reaping(ledger: Path | None) -> Iterator[None]:
     if ledger is None:
         yield
         return
-    cancel_jobs(ledger)
+    with one_at_a_time(ledger):  # an earlier life's reaper may be at work still
+        cancel_jobs(ledger)
     command = [sys.executable, "-m", "site_configs.reaper", str(ledger)]
     # In a session of its own, so that neither Ctrl-C nor the terminal's end reach it.
     reaper = subprocess.Popen(  # noqa: S603
@@ -40,5 +41,6 @@ def reaping(ledger: Path | None) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.stdin.buffer.read()
-    cancel_jobs(Path(sys.argv[1]))
+    with one_at_a_time(Path(sys.argv[1])):  # from its start on: a next life waits for its end
+        sys.stdin.buffer.read()
+        cancel_jobs(Path(sys.argv[1]))

@@ -18,9 +18,9 @@ def slurm(settings: SiteSettings, purpose: Purpose) -> Config:
     from parsl.launchers import SrunLauncher
     from parsl.providers import SlurmProvider
 
-    from site_configs.batch import COMMAND_S, BatchProvider
+    from site_configs.batch import COMMAND_S, BatchProvider, PatientCommands
 
-    class Provider(BatchProvider, SlurmProvider):
+    class Provider(BatchProvider, SlurmProvider, PatientCommands):
         poll_s = settings.poll_s
         ledger = ledger_of(purpose)
 

@@ -80,7 +80,7 @@ class ShortCampaign:
             if done in at:
                 at[done]()
             if self.jobs.exists():
-                self.jobs_noted = len(self.jobs.read_text().splitlines()) - 1
+                self.jobs_noted = len(self.jobs.read_text().splitlines())
 
         with (
             closing(Journal(self.journal)) as journal,

@@ -4,10 +4,13 @@ import json
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import parsl.utils
 import pytest
 from parsl.executors.errors import ScalingFailed
 from parsl.jobs.states import JobState
@@ -18,12 +21,6 @@ from parsl.providers.errors import SubmitException
 import site_configs.batch
 from site_configs.batch import YOUNG_S, BatchProvider, NotSubmittedError
 from site_configs.jobs import JobLedger
-
-pytestmark = [  # Parsl does not wait for commands that it gave up
-    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 
 OLD_S = 10 * YOUNG_S
 TOOLS = [shutil.which("cat"), shutil.which("sleep")]
@@ -142,6 +139,23 @@ def states(provider, *jobs):
     return [status.state for status in provider.status(list(jobs))]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_runs_on(monkeypatch):
+    """Parsl does not end commands that it has given up."""
+    started = []
+
+    def start(*arguments, **options):
+        started.append(subprocess.Popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(parsl.utils, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
+    yield
+    for process in started:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
 @pytest.fixture
 def site_of(tmp_path, monkeypatch):
     """Makes the one site of a test."""
@@ -192,7 +206,7 @@ def test_without_an_answer_that_can_be_read_nothing_is_known_of_a_job(site):
     site.system.lists({"7": RUNS[site.kind]})
     assert states(provider, "7") == [JobState.RUNNING]
     for trouble in NO_ANSWER:
-        if site.kind == "lsf" and isinstance(trouble.get("stdout"), str):
+        if site.kind == "lsf" and "stdout" in trouble:
             trouble = {**trouble, "status": 1}  # where bjobs says what it will, and not a word of our job, that is over
         site.system.says(STATUS[site.kind], **trouble)
         assert states(provider, "7") == [JobState.RUNNING], trouble
@@ -318,7 +332,7 @@ def test_a_batch_system_that_keeps_no_history_has_not_ended_jobs_by_that(site_of
 
 def submits(provider):
     """The job that comes of a submission; None if Parsl is told, in whatever way, that there is none."""
-    with suppress(SubmitException, ScalingFailed, OSError, site_configs.batch.subprocess.TimeoutExpired):
+    with suppress(SubmitException, ScalingFailed, OSError, subprocess.TimeoutExpired):
         return provider.submit("work", 1, "parsl.evo-0.block-0")
     return None
 

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -69,17 +72,19 @@ def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path, m
     folder = tmp_path / "my runs" / "r"  # a space must not matter
     journal = folder / "journal.sqlite"
     before = {}
-    for wanted, sign, status in ((2, signal.SIGKILL, -signal.SIGKILL), (4, signal.SIGINT, 130)):
+    killed = -signal.SIGKILL
+    for wanted, sign, status in ((2, signal.SIGKILL, killed), (4, signal.SIGINT, 130), (5, signal.SIGTERM, 130)):
         driver = subprocess.Popen(
             [EVOSTEM, *map(str, command)], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         deadline = time.monotonic() + 120
+        wanted = max(wanted, len(before) + 1)
         while len(recorded(journal)) < wanted and driver.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         driver.send_signal(sign)
         _, said = driver.communicate(timeout=60)
         assert driver.returncode == status, said
-        if sign == signal.SIGINT:
+        if sign != signal.SIGKILL:
             assert "same command goes on" in said
             assert "Traceback" not in said
         now = recorded(journal)
@@ -113,6 +118,37 @@ def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path, m
     assert other.returncode == 2
     assert "seed: 0 -> 7" in other.stderr
     assert recorded(journal) == after
+
+
+@pytest.mark.htex
+def test_a_run_whose_terminal_is_closed_ends_and_goes_on(tiny_movie, tmp_path):
+    movie, _ = tiny_movie
+    (tmp_path / "small.toml").write_text(CONFIG)
+    command = [EVOSTEM, "run", str(movie), "--config", "small.toml", "--name", "r", "--workers", "2"]
+    journal = tmp_path / "runs" / "r" / "journal.sqlite"
+    driver, terminal = pty.fork()
+    if driver == 0:
+        os.chdir(tmp_path)
+        os.environ["NODE_DISK"] = str(tmp_path)
+        os.execv(EVOSTEM, command)
+    os.set_blocking(terminal, False)
+    deadline = time.monotonic() + 120
+    while len(recorded(journal)) < 2 and time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            os.read(terminal, 10_000)
+        time.sleep(0.05)
+    before = recorded(journal)
+    os.close(terminal)
+    _, status = os.waitpid(driver, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    deadline = time.monotonic() + 30
+    while children_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert children_of(tmp_path) == []
+    environment = {**os.environ, "NODE_DISK": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert before.items() <= recorded(journal).items()
 
 
 def check_finished(folder, output):
