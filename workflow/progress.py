@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
 log = logging.getLogger("evostem")
 REDRAW_S = 0.5
 PLAIN_EVERY_S = 15.0  # between lines where there is no terminal to redraw
+
+
+class Terminal:
+    """The standard output. Once the terminal is closed, what is written goes nowhere."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
+
+    def write(self, text: str) -> int:
+        """Write text, if that can be."""
+        with suppress(OSError):
+            sys.stdout.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Have what was written appear."""
+        with suppress(OSError):
+            sys.stdout.flush()
 
 
 class LogFile(logging.FileHandler):
@@ -43,8 +62,7 @@ class Progress:
         """A line, with the time since the start."""
         self._said = text
         log.info(text)
-        with suppress(OSError):  # the terminal may be gone
-            self.console.print(Text.assemble((f"{time.monotonic() - self.started:5.0f} s  ", "dim"), text))
+        self.console.print(Text.assemble((f"{time.monotonic() - self.started:5.0f} s  ", "dim"), text))
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:

@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 
 from data_prep.errors import InputError
 from workflow.config import RunConfig, load_config
-from workflow.progress import LogFile, Progress, log
+from workflow.progress import LogFile, Progress, Terminal, log
 from workflow.run_folder import RunFolder
 from workflow.stopping import terminated_as_interrupted
 
@@ -31,7 +31,7 @@ def start(
     """
     from workflow.inputs import check_site
 
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, file=cast(IO[str], Terminal()))
     folder = RunFolder(path)
     try:
         config = load_config(config_file, options)
