@@ -65,6 +65,7 @@ class ShortCampaign:
     def __init__(self, folder):
         self.folder = folder
         self.said = []
+        self.say = self.said.append
         self.tiles = folder / "tiles.h5"
         if not self.tiles.exists():
             self.tiles.write_bytes(os.urandom(100_000))
@@ -94,9 +95,9 @@ class ShortCampaign:
                 self.jobs_noted = len(self.jobs.read_text().splitlines())
 
         with (
-            closing(Journal(self.journal)) as journal,
+            closing(Journal(self.journal, self.say)) as journal,
             reaping(purpose.ledger),
-            start_engine(config_for(site, purpose), self.said.append) as engine,
+            start_engine(config_for(site, purpose), self.say) as engine,
             engine.all_blocks(),
         ):
             if before is not None:
