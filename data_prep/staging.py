@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from data_prep.errors import InputError
 
 PARTIAL = ".partial"  # ends the name of a copy under way
+KEPT_S = 7 * 86_400.0
 
 
 class Staged(NamedTuple):
@@ -92,7 +94,7 @@ def _copy(source: Path, root: Path, digest: str) -> Path:
     with _own(root):
         found = _state_of(copy)
         if found and file_hash(copy) == digest:
-            return copy
+            return _used(copy)
     with _locked(root):
         if _state_of(copy) in (found, None):  # else another worker made it, while we waited for the lock
             partial = copy.with_suffix(PARTIAL)
@@ -103,7 +105,23 @@ def _copy(source: Path, root: Path, digest: str) -> Path:
                 partial.replace(copy)
             finally:
                 partial.unlink(missing_ok=True)
+            _remove_unused(root)
+    return _used(copy)
+
+
+def _used(copy: Path) -> Path:
+    """Note that a copy is used: its time of access is set, whatever the disk is mounted with."""
+    with suppress(OSError):
+        os.utime(copy, ns=(time.time_ns(), copy.stat().st_mtime_ns))
     return copy
+
+
+def _remove_unused(root: Path) -> None:
+    """Remove copies that no worker has used for long, of runs that ended where they could not be removed."""
+    for copy in root.iterdir():
+        with suppress(OSError):
+            if time.time() - copy.stat().st_atime > KEPT_S:
+                copy.unlink()
 
 
 def _copy_name(source: Path, root: Path, digest: str) -> Path:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -323,6 +324,21 @@ def test_unstage_removes_the_copy_and_what_was_half_written(source: Path, node: 
     unstage(source.with_name("none.h5"), "$NO_SUCH_DISK")
     assert held(node) == [kept]
     assert source.read_bytes() == CONTENT
+
+
+def test_copies_that_nobody_has_used_for_a_week_are_removed_by_the_next(
+    source: Path, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [source.with_name(f"other{number}.h5") for number in range(2)]
+    for number, other in enumerate(others):
+        other.write_bytes(b"of another run %d" % number)
+    forgotten, needed = (stage(other, str(node), file_hash(other)).path for other in others)
+    for copy in (forgotten, needed):
+        os.utime(copy, ns=(time.time_ns() - 8 * 86_400 * 10**9, copy.stat().st_mtime_ns))
+    forget(monkeypatch)
+    assert stage(others[1], str(node), file_hash(others[1])).path == needed  # it is used again
+    copy = stage(source, str(node), DIGEST).path
+    assert set(held(node)) == {needed, copy}
 
 
 def test_the_folder_on_a_node_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from search.evaluation import Status
+from tests.clusters.host import wait_until
 
 pytestmark = [
     pytest.mark.htex,
@@ -54,7 +55,7 @@ def test_on_a_cluster_only_the_interface_of_the_nodes_is_listened_to(lsf, short_
     evaluations, _ = short_campaign.run(site, 12, at={5: lambda: found.update(listeners())})
     assert {e.status for e in evaluations} == {Status.OK}
     assert found == {"127.0.0.1", address}
-    assert lsf.jobs() == []
+    wait_until(lambda: lsf.jobs() == [], "no job left")
 
 
 def test_keys_are_the_user_s_alone_and_logs_are_small_and_tell_no_secret(short_campaign, monkeypatch):
