@@ -82,12 +82,56 @@ def test_a_task_is_out_until_it_is_given_back(site_of):
     assert site.blocks.outstanding == 0
 
 
-def test_what_waits_in_the_queue_is_told(site_of):
-    site = site_of(most=3, wanted=True)
+@pytest.mark.parametrize(("most", "jobs"), [(3, "3 jobs have"), (1, "1 job has")])
+def test_that_no_worker_comes_is_told_once_while_tasks_are_out(site_of, most, jobs):
+    site = site_of(most=most, wanted=True)
+    site.blocks.took(0, 60.0)
     site.look()
-    assert site.blocks.waiting == 3
-    site.lose("1")
-    assert site.blocks.waiting == 2
+    site.look_for(TELL_S)
+    assert site.said == []
+    site.look_for(2 * LOOK_S)
+    assert site.said == [f"waiting for workers: {jobs} been asked for"]
+    site.look_for(20_000)
+    assert len(site.said) == 1
+
+
+def test_only_jobs_that_are_there_are_told_of(site_of):
+    site = site_of(most=3, wanted=True)
+    site.blocks.took(0, 60.0)
+    site.look()
+    site.executor.refusal = "QOSMaxSubmitJobPerUserLimit"
+    site.executor.end("1", JobState.SCALED_IN)
+    site.look_for(TELL_S + 2 * LOOK_S)
+    assert [said for said in site.said if said.startswith("waiting")] == [
+        "waiting for workers: 2 jobs have been asked for"
+    ]
+
+
+def test_that_no_worker_comes_is_not_told_without_a_task_nor_in_the_first_moments(site_of):
+    site = site_of(most=2, wanted=True)
+    site.look_for(10 * TELL_S)
+    site.blocks.took(0, 60.0)
+    site.look_for(TELL_S - LOOK_S)
+    site.blocks.gave(0, "")
+    site.look(LOOK_S)
+    site.blocks.took(1, 60.0)
+    site.look_for(TELL_S - LOOK_S)
+    site.executor.connect("0")
+    site.look_for(10 * TELL_S)
+    assert site.said == []
+
+
+def test_that_all_workers_have_gone_is_told_too(site_of):
+    site = site_of(most=1, wanted=True)
+    site.blocks.took(0, math.inf)
+    site.look_for(TELL_S + 2 * LOOK_S)
+    site.executor.connect("0")
+    site.look_for(LIVED_S + 2 * LOOK_S)
+    site.executor.end("0", JobState.TIMEOUT)
+    site.look_for(TELL_S)
+    assert len(site.said) == 1
+    site.look_for(2 * LOOK_S)
+    assert site.said == ["waiting for workers: 1 job has been asked for"] * 2
 
 
 def test_blocks_are_given_back_only_once_they_are_idle_for_a_while(site_of):
@@ -123,13 +167,14 @@ def test_a_block_with_a_task_is_not_given_back_nor_any_that_is_wanted(site_of):
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.CANCELLED])
-def test_a_block_that_is_lost_or_over_is_replaced_at_once(site_of, state):
+def test_a_block_that_has_lived_is_replaced_at_once(site_of, state):
     site = site_of(most=2, wanted=True)
     site.look()
     for block in "01":
         site.executor.connect(block)
     site.look()
     for lost in "0123456":  # and however many there were
+        site.look_for(LIVED_S)
         site.executor.end(lost, state)
         site.look(LOOK_S)
         assert len(site.executor.active) == 2
@@ -137,6 +182,62 @@ def test_a_block_that_is_lost_or_over_is_replaced_at_once(site_of, state):
         site.look(LOOK_S)
     assert not site.executor.bad_state_is_set
     assert site.said == []
+
+
+def end_early(site, state=JobState.COMPLETED):
+    """Workers of the only block come, and the block ends."""
+    (block,) = site.executor.active
+    site.executor.connect(block)
+    site.look(LOOK_S)
+    site.look_for(LIVED_S / 3)
+    site.executor.end(block, state, "the node is broken")
+    site.look(LOOK_S)
+
+
+@pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.CANCELLED])
+def test_after_a_block_that_ends_early_one_waits_and_not_for_long(site_of, state):
+    """Else a guard that ends at once, or a node that is broken, would have jobs without number submitted."""
+    site = site_of(most=1, wanted=True)
+    site.look()
+    waits = []
+    for _ in range(4 * STRIKES):
+        end_early(site, state)
+        assert site.executor.active == []
+        waits.append(site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S))
+    assert not site.executor.bad_state_is_set  # workers came, so it is no strike
+    assert BACKOFF_S <= waits[0] <= BACKOFF_S + LOOK_S
+    assert 2 * BACKOFF_S <= waits[1] <= 2 * BACKOFF_S + LOOK_S
+    assert waits == sorted(waits)
+    assert SHORT_BACKOFF_S <= waits[-1] <= SHORT_BACKOFF_S + LOOK_S
+    assert site.said[0] == "a block ended early: the node is broken; another is asked for in 5 s"
+    assert len(site.said) == 4 * STRIKES
+
+
+def test_after_a_block_that_has_lived_waits_begin_anew(site_of):
+    site = site_of(most=1, wanted=True)
+    site.look()
+    for _ in range(4):
+        end_early(site)
+        site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S)
+    (good,) = site.executor.active
+    site.executor.connect(good)
+    site.look_for(LIVED_S + 2 * LOOK_S)
+    site.executor.end(good, JobState.TIMEOUT)
+    site.look(LOOK_S)
+    end_early(site)
+    assert site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S) <= BACKOFF_S + LOOK_S
+
+
+def test_blocks_that_end_early_make_none_a_strike_in_a_row(site_of):
+    site = site_of(most=1, wanted=True)
+    site.look()
+    for _ in range(2 * STRIKES):
+        site.lose(site.executor.active[0])
+        site.look(LOOK_S)
+        site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S)
+        end_early(site)
+        site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S)
+    assert not site.executor.bad_state_is_set
 
 
 def test_a_block_that_is_held_or_unknown_is_not_replaced(site_of):
@@ -170,11 +271,67 @@ def test_three_blocks_in_a_row_of_which_no_worker_came_end_it(site_of):
     assert site.blocks.workers == 0
 
 
+def test_blocks_that_are_lost_together_are_one_strike_and_one_message(site_of):
+    site = site_of(most=4, wanted=True)
+    site.look()
+    for strike in range(1, STRIKES):
+        for block in list(site.executor.active):
+            site.lose(block)
+        site.look(LOOK_S)
+        assert len(site.said) == strike
+        site.look_for(4 * BACKOFF_S)
+        assert len(site.executor.active) == 4
+    assert not site.executor.bad_state_is_set
+    for block in list(site.executor.active):
+        site.lose(block)
+    site.look(LOOK_S)
+    assert isinstance(site.executor.executor_exception, BlocksError)
+
+
+def lose_all(site):
+    for block in list(site.executor.active):
+        site.lose(block)
+
+
+def end_all_early(site):
+    for block in list(site.executor.active):
+        site.executor.connect(block)
+    site.look(LOOK_S)
+    for block in list(site.executor.active):
+        site.executor.end(block, JobState.COMPLETED)
+
+
+def refuse_one(site):
+    """A block is over that has lived, and the next is refused."""
+    for block in list(site.executor.active):
+        site.executor.connect(block)
+    site.look_for(LIVED_S + 2 * LOOK_S)
+    for block in list(site.executor.active):
+        site.executor.end(block, JobState.COMPLETED)
+    site.executor.refusal = "no"
+    site.look(LOOK_S)
+    site.executor.refusal = ""
+
+
+@pytest.mark.parametrize("fail", [lose_all, end_all_early, refuse_one])
+def test_after_a_wait_one_block_is_asked_for_to_see_whether_it_is_any_good(site_of, fail):
+    site = site_of(most=100, wanted=True)
+    site.look()
+    fail(site)
+    site.look(LOOK_S)
+    assert site.executor.active == []
+    site.wait_for_a_new_block(longest_s=2 * BACKOFF_S)
+    assert len(site.executor.active) == 1
+    site.executor.connect(site.executor.active[0])
+    site.look_for(LIVED_S + 2 * LOOK_S)
+    assert len(site.executor.active) == 100
+
+
 def test_blocks_that_come_to_nothing_do_not_end_it_while_workers_work(site_of):
     site = site_of(most=2, wanted=True)
     site.look()
     site.executor.connect("0")
-    site.look()
+    site.look_for(LIVED_S + 2 * LOOK_S)
     waits = []
     for _ in range(4 * STRIKES):
         site.lose(site.executor.active[-1])
@@ -187,6 +344,43 @@ def test_blocks_that_come_to_nothing_do_not_end_it_while_workers_work(site_of):
     assert site.blocks.workers == 2
 
 
+def test_a_block_that_works_for_long_does_not_have_others_asked_for_in_masses(site_of):
+    """It has lived, which is to its own credit only: of the others none is any good."""
+    site = site_of(most=100, wanted=True)
+    site.executor.provider.max_blocks = 1
+    site.look()
+    site.executor.connect("0")
+    site.look_for(LIVED_S + 2 * LOOK_S)
+    site.executor.provider.max_blocks = 100
+
+    def lose_the_others():
+        for block in site.executor.active[1:]:
+            site.lose(block)
+
+    site.look_for(3600.0, lose_the_others)
+    assert len(site.said) <= 20  # 5 min after the other, at last
+    assert site.executor.asked <= 100 + 40
+
+
+def test_strikes_of_before_do_not_end_it_when_the_workers_have_gone(site_of):
+    site = site_of(most=2, wanted=True)
+    site.look()
+    site.executor.connect("0")
+    site.look(LOOK_S)
+    for _ in range(2 * STRIKES):
+        site.lose(site.executor.active[-1])
+        site.look(LOOK_S)
+        site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S)
+    site.executor.end("0", JobState.TIMEOUT)
+    site.look_for(2 * LONGEST_BACKOFF_S)
+    assert not site.executor.bad_state_is_set
+    assert len(site.executor.active) == 2
+    for block in site.executor.active:
+        site.executor.connect(block)
+    site.look(LOOK_S)
+    assert site.blocks.workers == 4
+
+
 def test_a_good_block_makes_up_for_bad_ones(site_of):
     site = site_of(most=1, wanted=True)
     site.look()
@@ -197,7 +391,7 @@ def test_a_good_block_makes_up_for_bad_ones(site_of):
             assert site.wait_for_a_new_block(longest_s=5 * BACKOFF_S) <= 4 * BACKOFF_S  # it does not grow on and on
         (good,) = site.executor.active
         site.executor.connect(good)
-        site.look(LOOK_S)
+        site.look_for(LIVED_S + 2 * LOOK_S)
         site.executor.end(good, JobState.TIMEOUT)
         site.look(LOOK_S)
         assert len(site.executor.active) == 1
@@ -274,9 +468,11 @@ def test_refusals_do_not_end_it_while_workers_work(site_of):
     site.executor.connect("0")
     site.executor.provider.max_blocks = 2
     site.executor.refusal = "QOSMaxSubmitJobPerUserLimit"
+    asked = site.executor.asked
     site.look_for(3 * REFUSALS_S)
     assert not site.executor.bad_state_is_set
     assert site.blocks.workers == 2
+    assert site.executor.asked - asked <= 10 + 3 * REFUSALS_S / LONGEST_BACKOFF_S  # and later each time
 
 
 def test_a_site_that_takes_one_job_at_a_time_goes_on_when_that_job_is_over(site_of):
@@ -308,6 +504,33 @@ def test_refusals_of_long_ago_do_not_end_what_has_asked_for_nothing_since(site_o
     assert len(site.executor.active) == 1
 
 
+def test_a_job_that_was_taken_makes_up_for_refusals(site_of):
+    site = site_of(most=1, wanted=True)
+    for _ in range(3):
+        site.executor.refusal = "the controller is away"
+        site.look_for(REFUSALS_S - 2 * LONGEST_BACKOFF_S)
+        assert not site.executor.bad_state_is_set
+        site.executor.refusal = ""
+        site.look_for(2 * LONGEST_BACKOFF_S)
+        (block,) = site.executor.active
+        site.executor.end(block, JobState.SCALED_IN)
+    assert not site.executor.bad_state_is_set
+
+
+def test_a_site_that_takes_one_job_at_a_time_may_have_it_wait_for_long(site_of):
+    """The second is refused as long as the first is in the queue, and workers will come of that."""
+    site = site_of(most=2, wanted=True)
+    site.executor.provider.max_blocks = 1
+    site.look()
+    site.executor.provider.max_blocks = 2
+    site.executor.refusal = "QOSMaxSubmitJobPerUserLimit"
+    site.look_for(2 * REFUSALS_S)
+    assert site.executor.executor_exception is None
+    site.executor.connect("0")
+    site.look(LOOK_S)
+    assert site.blocks.workers == 2
+
+
 def test_the_wait_stays_bearable_however_many_blocks_are_refused(site_of):
     """500 blocks at a time, as an executor may have, and the batch system is away for half an hour."""
     site = site_of(most=500, wanted=True)
@@ -316,6 +539,8 @@ def test_the_wait_stays_bearable_however_many_blocks_are_refused(site_of):
     waits = [site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S) for _ in range(4)]
     assert all(wait >= BACKOFF_S for wait in waits)
     assert all(wait <= LONGEST_BACKOFF_S + 2 * LOOK_S for wait in waits)
+    assert site.executor.asked == 500 + 4
+    assert len(site.said) == 4
 
 
 def test_nothing_is_done_any_more_once_it_is_over(site_of):

@@ -112,10 +112,10 @@ class Chaos:
         self.driver.send_signal(self.random.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 
     def kill_the_interchange(self):
-        psutil.Process(self.random.choice(processes("HTEX interchange"))).kill()
+        self.random.choice([p for p in self.of_driver() if "HTEX interchange" in " ".join(p.cmdline())]).kill()
 
     def kill_the_reaper(self):
-        psutil.Process(self.random.choice(processes("site_configs.reaper"))).kill()
+        self.random.choice([p for p in self.of_driver() if "site_configs.reaper" in " ".join(p.cmdline())]).kill()
 
     def crash_a_node(self):
         node = self.random.choice([node for node in self.cluster.nodes if node not in self.crashed])
@@ -126,11 +126,15 @@ class Chaos:
     def cancel_a_job(self):
         self.cluster.cancel(self.random.choice(self.cluster.jobs()).job_id)
 
+    def of_driver(self):
+        return psutil.Process(self.driver.pid).children()
+
     def of_jobs(self):
-        found = []
+        cluster, found = self.cluster.environment["SLURM_CONF"], []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if "SLURM_JOB_ID" in process.environ() and process.name() not in DAEMONS:
+                of_cluster = process.environ().get("SLURM_CONF") == cluster and "SLURM_JOB_ID" in process.environ()
+                if of_cluster and process.name() not in DAEMONS:
                     found.append(process)
         return found
 

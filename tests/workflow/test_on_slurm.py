@@ -1,7 +1,6 @@
 """Whole runs on a real Slurm: the same results as on this machine, and drivers that are killed in all ways."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -9,6 +8,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.clusters.host import processes, wait_until
@@ -118,8 +118,9 @@ def test_however_a_driver_ends_nothing_is_left_and_the_same_command_goes_on(quie
         assert before.items() <= evaluations(folder).items()
         before = evaluations(folder)
     driver = started(before)
-    for pid in processes("HTEX interchange"):
-        os.kill(pid, signal.SIGKILL)
+    for child in psutil.Process(driver.pid).children():
+        if "HTEX interchange" in " ".join(child.cmdline()):
+            child.kill()
     said, _ = driver.communicate(timeout=200)
     assert driver.returncode == 0, said
     assert "starting workers anew" in said
