@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("parsl.evostem")
 STRIKES = 3  # blocks in a row of which no worker came: there is no sense in more
+FRUITLESS = 6  # blocks in a row that ended early, without a single result from any worker
 REFUSALS_S = 1800.0  # for so long the batch system may refuse blocks, while there is no worker
 BACKOFF_S, LONGEST_BACKOFF_S = 5.0, 300.0  # before the next block after one that was no good; doubled each time
 LIVED_S, SHORT_BACKOFF_S = 60.0, 30.0  # a block that lives shorter than that is no good; then one waits so long at most
@@ -45,7 +46,7 @@ class Blocks:
         self._heard: dict[str, float] = {}  # when a node's pool last gave a result, or was first seen busy
         self._ended: set[str] = set()  # blocks
         self._came: dict[str, float] = {}  # blocks of which workers came, and when
-        self._strikes = self._tries = 0
+        self._strikes = self._tries = self._fruitless = 0
         self._not_before = 0.0
         self._refused_since: float | None = None
         self._alone_since: float | None = None  # without a worker
@@ -65,6 +66,8 @@ class Blocks:
         """A task is back, from a pool of workers whose name is not known if it was lost."""
         self._limits.pop(task, None)
         now = time.monotonic()
+        if pool:
+            self._fruitless = 0
         self._heard = {**self._heard, pool: now} if pool else dict.fromkeys(self._heard.copy(), now)
 
     def look(self, _executor: object, status: dict[str, JobStatus]) -> None:
@@ -110,7 +113,10 @@ class Blocks:
             self._refused_since = self._refused_since or now
             self._wait(f"the batch system takes no job{_complaint(refused[-1])}", LONGEST_BACKOFF_S)
         elif short:
+            self._fruitless += 1
             self._wait(f"a block ended early{_complaint(ended[short[-1]])}", SHORT_BACKOFF_S)
+            if self._fruitless >= FRUITLESS and not self.workers:
+                self._fail(f"{FRUITLESS} blocks in a row ended without a result{_complaint(ended[short[-1]])}")
         if self._refused_since is not None and now - self._refused_since > REFUSALS_S:
             self._fail(f"the batch system has taken no job for {REFUSALS_S / 60:.0f} min")
 

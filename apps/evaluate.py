@@ -212,13 +212,15 @@ def _facts(
     from networks.cost import peak_memory_bytes, training_flops, weights
     from networks.inherit import save_weights
 
-    warning = ""
+    device = data.train.device
+    warnings = []
+    if place() and device.type == "cpu":
+        warnings.append("a GPU was given to the worker, but torch finds none: networks are trained on the CPU")
     if settings.weights is not None and not trained.diverged:
         try:
             save_weights(trained.model, request.genome, kept_weights(settings.weights, request.index))
         except (OSError, InputError):  # a full disk; the same words for all networks, to be said once
-            warning = f"weights for children could not be kept in {settings.weights}"
-    device = data.train.device
+            warnings.append(f"weights for children could not be kept in {settings.weights}")
     return {
         "status": Status.DIVERGED if trained.diverged else Status.OK,
         "reason": trained.diverged or trained.stopped,
@@ -233,5 +235,5 @@ def _facts(
         "inherited": trained.inherited,
         "on_the_way": tuple(trained.on_the_way.values()),
         "device": str(device),
-        "warning": warning,
+        "warning": "; ".join(warnings),
     }

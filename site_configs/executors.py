@@ -120,6 +120,8 @@ def affinity(settings: SiteSettings) -> str:
 
     Without any, torch's threads fight for cores: ten times slower.
     """
+    if settings.cores_per_node is not None and (settings.workers_per_node or 0) > settings.cores_per_node:
+        return "none"  # Parsl's workers refuse to share cores
     kind, *cores = settings.cpu_affinity.split(":")
     each = [part for part in cores for _ in range(settings.workers_per_gpu)]
     return ":".join([kind, *each[: settings.workers_per_node]])

@@ -249,7 +249,7 @@ def test_a_set_is_random_and_says_so_where_its_predictor_cannot_be_read(tuned):
 
 def test_a_task_never_raises():
     good = run_task("operator", "add", 2, 3)
-    assert good == {"evostem_outcome": "value", "value": 5}
+    assert good == {"evostem_outcome": "value", "value": 5, "pool": ""}  # of no pool
     assert run_task("operator", "add", good, 1)["value"] == 6
     failed = run_task("operator", "truediv", 1, 0)
     assert failed["evostem_outcome"] == "failure"

@@ -2,15 +2,16 @@
 
 import math
 import threading
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import zmq
 from parsl.executors.errors import BadStateException
 from parsl.jobs.states import JobState, JobStatus
 
-from apps.blocks import Blocks, BlocksError
+from apps.blocks import TELL_S, Blocks, BlocksError
 from apps.evaluate import EvaluationSettings
 from apps.interchange import InterchangeLostError
 from apps.parsl_apps import Engine
@@ -37,7 +38,8 @@ class Shard:
         self.executor.connected_managers = lambda: self._managers
         self.executor.scale_out_facade = lambda n: [str(block) for block in range(n)]
         self._managers = []
-        self.blocks = Blocks(self.executor)
+        self.said = []
+        self.blocks = Blocks(self.executor, self.said.append)
         self.calls, self.futures = [], []
         self.error = None
         if workers is not None:
@@ -185,14 +187,22 @@ def test_until_the_first_worker_there_are_as_many_as_the_site_always_has():
     assert engine.workers() == 0  # they are gone, and nothing is promised any more
 
 
-def test_what_waits_is_told_while_there_is_no_worker():
-    shards = Shard(), Shard()
+def test_what_waits_is_told_where_there_is_a_task_and_no_worker(clock):
+    shards = Shard(), Shard(), Shard()
     engine = engine_of(*shards)
-    shards[0].executor.status_facade = {"0": JobStatus(JobState.PENDING), "1": JobStatus(JobState.FAILED)}
-    shards[1].executor.status_facade = {"0": JobStatus(JobState.PENDING)}
-    assert engine.waiting() == 2
+    for shard in shards:
+        shard.executor.status_facade = {"0": JobStatus(JobState.PENDING), "1": JobStatus(JobState.HELD)}
     shards[1].has(1)
-    assert engine.waiting() == 0
+    engine.submit(math.sqrt, 2.0)
+    engine.submit(math.sqrt, 2.0)
+    assert busy_with(*shards) in ([1, 1, 0], [0, 1, 1])
+    for _ in range(3):
+        clock.now += TELL_S
+        for shard in shards:
+            shard.look()
+    told = [shard.said for shard in shards if shard.said]
+    assert told == [["waiting for workers: 2 jobs have been asked for"]]
+    assert shards[1].said == []
 
 
 def test_all_blocks_are_wanted_in_the_block_and_not_after_it():
@@ -269,3 +279,49 @@ def test_networks_are_not_to_blame_for_the_end_of_their_executor():
     shards[0].breaks(InterchangeLostError("status -9"))
     for record in records:
         assert isinstance(record.exception(0), LOST)
+
+
+@pytest.mark.parametrize("shards", [[Shard], [Shard, Shard]], ids=["one", "two"])
+def test_networks_are_not_to_blame_for_the_end_of_all_executors(shards):
+    shards = [make(4) for make in shards]
+    evaluator = engine_of(*shards).evaluator(SETTINGS)
+    records = [evaluator(Request(index, "evolution", 0, b"network", 0)) for index in range(3)]
+    for shard in shards:
+        shard.executor.executor_exception = BlocksError("no worker came of 3 blocks in a row")
+    for shard in shards:
+        shard.breaks(shard.executor.executor_exception)
+    for record in records:
+        assert isinstance(record.exception(0), BrokenExecutor)
+        assert "no worker came" in str(record.exception(0))
+    with pytest.raises(BrokenExecutor, match="no worker came"):
+        evaluator(Request(3, "evolution", 0, b"network", 0))
+
+
+def dies_of(error):
+    return error  # which is what it gives whoever submits, as Parsl's executor does
+
+
+def pipe_ends(_error):
+    return zmq.ContextTerminated()  # where a task was on its way to an interchange that has died
+
+
+@pytest.mark.parametrize("seen", [dies_of, pipe_ends])
+@pytest.mark.parametrize("others", [0, 1])
+def test_networks_are_not_to_blame_where_their_executor_ends_before_it_has_them(seen, others):
+    """Parsl hands tasks over in a thread of its own, so that any time may lie between."""
+    shards = [Shard(4), *(Shard(1) for _ in range(others))]
+    evaluator = engine_of(*shards).evaluator(SETTINGS)
+    record = evaluator(Request(0, "evolution", 0, b"network", 0))
+    error = InterchangeLostError("status -9")
+    (future,), shards[0].futures = shards[0].futures, []
+    shards[0].breaks(error)
+    future.set_exception(seen(error))
+    assert isinstance(record.exception(0), LOST)
+
+
+def test_networks_are_to_blame_for_what_they_do_while_their_executor_lives():
+    shard = Shard(4)
+    evaluator = engine_of(shard).evaluator(SETTINGS)
+    record = evaluator(Request(0, "evolution", 0, b"network", 0))
+    shard.futures[0].set_exception(ValueError("cannot be pickled"))
+    assert not isinstance(record.exception(0), LOST)

@@ -68,12 +68,22 @@ def test_nodes_that_crash_and_jobs_that_end_cost_what_was_running(quiet_slurm, s
 
 
 def test_each_node_has_a_copy_and_each_worker_a_gpu(quiet_slurm, short_campaign):
-    evaluations, _ = short_campaign.run(site(quiet_slurm), 60)
-    assert all_done(evaluations, 60)
+    digest = file_hash(short_campaign.tiles)[:32]
+    inodes = {}
+
+    def note():  # and have another block come to the same nodes
+        inodes.update({copy: copy.stat().st_ino for copy in quiet_slurm.root.glob(f"nodes/*/*/{digest}*")})
+        quiet_slurm.cancel(running(quiet_slurm)[0].job_id)
+
+    evaluations, _ = short_campaign.run(site(quiet_slurm), 100, at={40: note})
+    assert all_done(evaluations, 100)
+    assert short_campaign.jobs_noted > 2
+    assert inodes
+    assert all(copy.stat().st_ino == inode for copy, inode in inodes.items())  # the block that came later used it
     assert {e.host for e in evaluations} == set(NODES)
     for node in NODES:
         assert {(e.worker, e.gpu) for e in evaluations if e.host == node} == {("0", "0"), ("1", "1")}
-        (copy,) = quiet_slurm.node_local(node).rglob(f"{file_hash(short_campaign.tiles)[:32]}*")
+        (copy,) = quiet_slurm.node_local(node).rglob(f"{digest}*")
         assert copy.read_bytes() == short_campaign.tiles.read_bytes()
         assert {e.device for e in evaluations if e.host == node} == {str(copy)}  # where it was read
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.same_everywhere import in_common
 from tests.clusters.host import processes, wait_until
 
 pytestmark = [pytest.mark.htex, pytest.mark.slurm]
@@ -66,26 +67,18 @@ def evaluations(folder):
     return {record["request"]["index"]: record for record in records}
 
 
-def lineage(record, known):
-    """A network with all it comes from: what its weights began with matters, too."""
-    request = record["request"]
-    parents = [known[index] for index in request["parents"]]
-    return request["genome"], request["seed"], tuple(lineage(parent, known) for parent in parents)
-
-
 def test_a_network_does_as_well_on_a_cluster_as_on_this_machine(quiet_slurm, tiny_movie, tmp_path):
     movie, _ = tiny_movie
     for name, more in (("here", ["--workers", "2"]), ("there", on(quiet_slurm, tmp_path))):
         asked = command(tmp_path, movie, name, 16, 10, *more)
         done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    here, there = (evaluations(tmp_path / "runs" / name) for name in ("here", "there"))
-    assert set(here) == set(there) == set(range(16))
-    known = {lineage(record, here): record for record in here.values()}
-    same = [(known[of], record) for record in there.values() if (of := lineage(record, there)) in known]
+    same = in_common(tmp_path / "runs" / "here", tmp_path / "runs" / "there")
     assert len(same) >= 8  # the first population at least; children depend on what came back first
     for one, other in same:
-        assert (one["status"], one["fitness"], one["scores"]) == (other["status"], other["fitness"], other["scores"])
+        assert (one.status, one.fitness, one.scores) == (other.status, other.fitness, other.scores)
+    there = evaluations(tmp_path / "runs" / "there")
+    assert set(there) == set(range(16))
     assert {record["host"] for record in there.values()} <= {"n1", "n2", "n3", "n4"}
     assert {record["gpu"] for record in there.values()} == {"0", "1"}
 
