@@ -4,13 +4,14 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
-import parsl.utils
+import psutil
 import pytest
 from parsl.executors.errors import ScalingFailed
 from parsl.jobs.states import JobState
@@ -19,7 +20,7 @@ from parsl.providers import LSFProvider, PBSProProvider, SlurmProvider
 from parsl.providers.errors import SubmitException
 
 import site_configs.batch
-from site_configs.batch import YOUNG_S, BatchProvider, NotSubmittedError
+from site_configs.batch import YOUNG_S, BatchProvider, NotSubmittedError, PatientCommands
 from site_configs.jobs import JobLedger
 
 OLD_S = 10 * YOUNG_S
@@ -30,15 +31,18 @@ STATUS = {"slurm": "squeue", "lsf": "bjobs", "pbs": "qstat"}
 CANCEL = {"slurm": "scancel", "lsf": "bkill", "pbs": "qdel"}
 
 
-class Slurm(BatchProvider, SlurmProvider):
+# As `site_configs.slurm`, `lsf` and `pbs` have them.
+
+
+class Slurm(BatchProvider, SlurmProvider, PatientCommands):
     pass
 
 
-class Lsf(BatchProvider, LSFProvider):
+class Lsf(BatchProvider, LSFProvider, PatientCommands):
     pass
 
 
-class Pbs(BatchProvider, PBSProProvider):
+class Pbs(BatchProvider, PBSProProvider, PatientCommands):
     pass
 
 
@@ -53,7 +57,8 @@ class System:
         self.says("sacct", stderr="Slurm accounting storage is disabled", status=1)
         self.says(CANCEL[kind])
 
-    def says(self, command, stdout="", stderr="", status=0, seconds=0):
+    def says(self, command, stdout="", stderr="", status=0, seconds=0, *, before=""):
+        """What a command says, after so many seconds; `before` is shell that runs before that."""
         script = self.folder / command
         if isinstance(stdout, bytes):
             (self.folder / f"{command}.out").write_bytes(stdout)
@@ -63,7 +68,7 @@ class System:
         script.write_text(
             f'#!/bin/sh\necho "{command} $*" >> {self.calls_file}\n'
             + (f"exec sleep {seconds}\n" if seconds else "")
-            + f"{say}\nprintf %s {shlex.quote(stderr)} >&2\nexit {status}\n"
+            + f"{before}\n{say}\nprintf %s {shlex.quote(stderr)} >&2\nexit {status}\n"
         )
         script.chmod(0o755)
 
@@ -139,23 +144,6 @@ def states(provider, *jobs):
     return [status.state for status in provider.status(list(jobs))]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_runs_on(monkeypatch):
-    """Parsl does not end commands that it has given up."""
-    started = []
-
-    def start(*arguments, **options):
-        started.append(subprocess.Popen(*arguments, **options))
-        return started[-1]
-
-    monkeypatch.setattr(parsl.utils, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
-    yield
-    for process in started:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-
 @pytest.fixture
 def site_of(tmp_path, monkeypatch):
     """Makes the one site of a test."""
@@ -225,6 +213,28 @@ def test_a_batch_system_that_hangs_is_given_up_and_asked_again(site):
     assert states(provider, "7") == [JobState.RUNNING]
 
 
+@pytest.mark.parametrize(("what", "seconds"), [("itself", "4.321"), ("a command that it runs", "4.322")])
+def test_a_command_that_is_given_up_does_not_run_on(site_of, what, seconds):
+    """A submission would come later after all, as a job that nobody knows of."""
+    site = site_of("slurm")
+    provider = site.provider()
+    hangs = {"seconds": seconds} if what == "itself" else {"before": f"sleep {seconds}"}
+    site.system.says("sbatch", "Submitted batch job 7\n", **hangs)
+    provider.cmd_timeout = 0.3
+    began = time.monotonic()
+    assert submits(provider) is None
+    assert time.monotonic() - began < 3
+    assert [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", seconds]] == []
+
+
+def test_a_ctrl_c_of_the_terminal_does_not_reach_a_command(site_of):
+    provider = site_of("slurm").provider()
+    python = shlex.quote(sys.executable)
+    status, said, _ = provider.execute_wait(f"{python} -c 'import os; print(os.getsid(0))'")
+    assert status == 0
+    assert int(said) != os.getsid(0)
+
+
 def test_commands_that_are_missing_are_no_end_of_it(site):
     provider = site.provider()
     site.submitted(provider, "7")
@@ -240,12 +250,15 @@ FORGOTTEN = {
     "lsf": {"status": 255, "stderr": "Job <7> is not found"},
     "pbs": {"status": 153, "stderr": "qstat: Unknown Job Id 7"},
 }
+ENDED = {"status": 35, "stderr": "qstat: 7 Job has finished, use -x or -H to obtain historical job information"}
 
 
-def test_a_job_that_the_batch_system_has_forgotten_is_over(site):
+@pytest.mark.parametrize(("kind", "said"), [*FORGOTTEN.items(), ("pbs", ENDED)])
+def test_a_job_that_the_batch_system_has_forgotten_is_over(site_of, kind, said):
+    site = site_of(kind)
     provider = site.provider()
     site.submitted(provider, "7")
-    site.system.lists({}, **FORGOTTEN[site.kind])
+    site.system.lists({}, **said)
     assert states(provider, "7") == [JobState.COMPLETED]
 
 
@@ -325,9 +338,17 @@ def test_a_batch_system_that_keeps_no_history_has_not_ended_jobs_by_that(site_of
     """PBS without `job_history_enable` says so in answer to `qstat -x`, names no job, and exits with 0."""
     site = site_of("pbs")
     provider = site.provider()
-    site.submitted(provider, "7")
-    site.system.lists({}, stderr="qstat: PBS is not configured to maintain job history\n", status=0)
-    assert states(provider, "7") == [JobState.PENDING]
+    site.submitted(provider, "7", "8")
+    nothing = shlex.quote(json.dumps(pbs_answer({})))
+    no_history = f"printf %s {nothing}; echo 'qstat: PBS is not configured to maintain job history' >&2; exit 0"
+    asked_for_it = f'case " $* " in *" -x "*) {no_history};; esac'
+    site.system.says("qstat", json.dumps(pbs_answer({"7": "R", "8": "Q"})), before=asked_for_it)
+    assert states(provider, "7", "8") == [JobState.RUNNING, JobState.PENDING]
+    left = json.dumps(pbs_answer({"8": "R"}))
+    site.system.says("qstat", left, "qstat: Unknown Job Id 7\n", 153, before=asked_for_it)
+    assert states(provider, "7", "8") == [JobState.COMPLETED, JobState.RUNNING]
+    site.system.says("qstat", status=1, stderr="Connection refused", before=asked_for_it)
+    assert states(provider, "7", "8") == [JobState.COMPLETED, JobState.RUNNING]
 
 
 def submits(provider):
@@ -343,8 +364,9 @@ def submits(provider):
         {"status": 1, "stderr": "sbatch: error: QOSMaxSubmitJobPerUserLimit"},
         {"stdout": "the system is down for maintenance\n", "status": 1},
         {"seconds": 5},
+        {"stdout": b"ung\xfcltig\n", "status": 1},
     ],
-    ids=["refuses", "is down", "hangs"],
+    ids=["refuses", "is down", "hangs", "is no text"],
 )
 def test_a_submission_that_comes_to_nothing_is_no_job(site, trouble):
     provider = site.provider()
@@ -372,7 +394,7 @@ def test_each_job_is_in_the_ledger_under_its_kind(site):
     site.submitted(provider, "7", "8")
     site.submitted(provider, "12345")
     kind = site.kind
-    assert site.path.read_text().splitlines() == ["parsl.evo-", f"{kind} 7", f"{kind} 8", f"{kind} 12345"]
+    assert site.path.read_text() == "".join(f"{kind} {job} parsl.evo-\n" for job in ("7", "8", "12345"))
 
 
 def test_without_a_ledger_jobs_are_submitted_all_the_same(site):

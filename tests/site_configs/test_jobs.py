@@ -92,7 +92,16 @@ def noted(path, *jobs):
 def test_a_ledger_has_the_run_s_name_and_its_jobs(path):
     noted(path, "slurm 7", "lsf 8")
     noted(path, "pbs 9.server")  # another life
-    assert path.read_text() == f"{NAME}\nslurm 7\nlsf 8\npbs 9.server\n"
+    assert path.read_text() == f"slurm 7 {NAME}\nlsf 8 {NAME}\npbs 9.server {NAME}\n"
+
+
+def test_each_line_of_a_ledger_is_enough(system, path):
+    """Those of a life whose name was another, say, where the run folder was copied."""
+    noted(path, "slurm 7")
+    JobLedger(path, "parsl.evo9d8c-").note("slurm", "8")
+    system.says("squeue", f"7 {NAME}0.block-0\n21 {NAME}0.block-1\n22 parsl.evo9d8c-0.block-0\n23 parsl.evo0000-0\n")
+    cancel_jobs(path)
+    assert system.cancelled() == {("scancel", job) for job in ("7", "8", "21", "22")}
 
 
 def test_exactly_what_was_noted_is_cancelled(system, path):
@@ -125,14 +134,14 @@ QUEUE = f"""
 def test_jobs_of_our_name_are_cancelled_too_and_nobody_elses(system, path, kind, cancel, ask):
     """Of one that was submitted as the driver was killed nobody wrote down the number."""
     system.says(ask, QUEUE)
-    assert cancel_jobs(noted(path, f"{kind} 7", f"{kind} 9")) == 4
+    cancel_jobs(noted(path, f"{kind} 7", f"{kind} 9"))
     assert system.cancelled() == {(cancel, job) for job in ("7", "9", "11", "12")}
 
 
 def test_only_the_user_s_own_jobs_are_looked_at(system, path):
     cancel_jobs(noted(path, "slurm 7"))
     assert [call for call in system.calls() if call.startswith("squeue")] == [
-        "squeue <--noheader> <--user=me> <--format=%i %j>"
+        f"squeue <--noheader> <--user={os.getuid()}> <--format=%i %j>"
     ]
 
 
@@ -149,11 +158,12 @@ def test_without_a_ledger_nothing_is_cancelled(system, path):
 
 def test_the_second_time_there_is_nothing_left_to_do(system, path):
     system.says("squeue", QUEUE)
-    assert cancel_jobs(noted(path, "slurm 7")) == 3
+    cancel_jobs(noted(path, "slurm 7"))
+    assert system.cancelled() == {("scancel", job) for job in ("7", "11", "12")}
     before = system.calls()
     assert cancel_jobs(path) == 0
     assert system.calls() == before
-    assert cancel_jobs(noted(path, "slurm 8")) == 4  # and the next life has a ledger again
+    cancel_jobs(noted(path, "slurm 8"))  # and the next life has a ledger again
     assert ("scancel", "8") in system.cancelled()
 
 
@@ -180,7 +190,7 @@ def test_commands_that_hang_do_not_matter(system, path, monkeypatch, command):
     assert system.cancelled() == {("scancel", "7"), ("bkill", "9")}
 
 
-@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00\n", b"error: \xfcberlastet\n", b"\n\n  \n"])
+@@AWAY@@@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00\n", b"error: \xfcberlastet\n", b"\n\n  \n"])
 def test_what_cannot_be_read_does_not_matter(system, path, garbage):
     system.says("squeue", garbage + QUEUE.encode())
     system.says("scancel", garbage)

@@ -75,8 +75,8 @@ def test_each_node_has_a_copy_and_each_worker_a_gpu(quiet_slurm, short_campaign)
         inodes.update({copy: copy.stat().st_ino for copy in quiet_slurm.root.glob(f"nodes/*/*/{digest}*")})
         quiet_slurm.cancel(running(quiet_slurm)[0].job_id)
 
-    evaluations, _ = short_campaign.run(site(quiet_slurm), 100, at={40: note})
-    assert all_done(evaluations, 100)
+    evaluations, _ = short_campaign.run(site(quiet_slurm), 200, seconds=0.6, at={40: note})
+    assert all_done(evaluations, 200)
     assert short_campaign.jobs_noted > 2
     assert inodes
     assert all(copy.stat().st_ino == inode for copy, inode in inodes.items())  # the block that came later used it
