@@ -131,6 +131,8 @@ class _Campaign:
                 self._take(self._arrived())
                 self._try_again(stop=bool(ended) or stopping())
                 self._take(self._overdue())
+                if stopping() and not self.workers:
+                    return ""  # what was submitted waits, and nobody works on it
         finally:
             self._note_crew(0)
 

@@ -207,3 +207,17 @@ def test_utilisation_of_hand_made_timelines():
         1
     )  # a stopped run does not
     assert utilisation([bar(0, 10), bar(5, 10)], [(0, 1), (5, 2)]) == pytest.approx(1)  # a worker that came later
+
+
+def test_who_asks_to_stop_does_not_wait_for_networks_that_nobody_works_on(path):
+    asked = []
+
+    def evaluator(request):
+        asked.append(request.index)
+        return Future()  # in the queue of a cluster that has not begun
+
+    with closing(Journal(path)) as journal:
+        crew = Crew(lambda: 0)
+        assert run_campaign(Evolution(5, 0), evaluator, journal, Budget(9), crew, ignore, lambda: bool(asked)) == ""
+        assert journal.count() == 0
+    assert asked == [0]  # without workers, one is enough to have some asked for

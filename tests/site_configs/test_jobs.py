@@ -1,5 +1,7 @@
 """No job outlives its run, and no other's job is touched: the ledger, what is cancelled by it, and the reaper."""
 
+import errno
+import fcntl
 import getpass
 import os
 import pwd
@@ -16,7 +18,7 @@ import psutil
 import pytest
 
 import site_configs.jobs
-from site_configs.jobs import JobLedger, cancel_jobs
+from site_configs.jobs import JobLedger, cancel_jobs, one_at_a_time
 from site_configs.reaper import reaping
 
 NAME = "parsl.evo1f2e-"
@@ -190,7 +192,90 @@ def test_commands_that_hang_do_not_matter(system, path, monkeypatch, command):
     assert system.cancelled() == {("scancel", "7"), ("bkill", "9")}
 
 
-@@AWAY@@@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00\n", b"error: \xfcberlastet\n", b"\n\n  \n"])
+AWAY = {
+    "slurm": "scancel: error: Unable to contact slurm controller (connect failure)",
+    "slurm, busy": "scancel: error: Kill job error on job id 7: Socket timed out on send/recv operation",
+    "lsf": "Failed in an LSF library call: Communication time out",
+    "lsf, down": "LSF is down. Please wait ...",
+    "pbs": "Connection refused\nqdel: cannot connect to server pbs (errno=111)",
+}
+OUT_OF_REACH = ["is missing", "hangs"]
+
+
+def out_of_reach(system, monkeypatch, command, how):
+    """Have the batch system be away, as one of its commands has it; `how` is that, or what it complains of."""
+    if how == "is missing":
+        system.lacks(command)
+    elif how == "hangs":
+        monkeypatch.setattr(site_configs.jobs, "COMMAND_S", 0.3)
+        system.says(command, seconds=20)
+    else:
+        system.says(command, f"{how}\n", status=1)
+
+
+@pytest.mark.parametrize("how", [*OUT_OF_REACH, *AWAY])
+@pytest.mark.parametrize(("kind", "command"), [("slurm", "scancel"), ("lsf", "bkill"), ("pbs", "qdel")])
+def test_a_ledger_is_kept_while_the_batch_system_is_out_of_reach(system, path, monkeypatch, kind, command, how):
+    if how not in OUT_OF_REACH and how.partition(",")[0] != kind:
+        return  # that is another's complaint
+    out_of_reach(system, monkeypatch, command, AWAY.get(how, how))
+    cancel_jobs(noted(path, f"{kind} 7", f"{kind} 8"))
+    assert path.exists()
+    monkeypatch.setattr(site_configs.jobs, "COMMAND_S", 20.0)
+    system.says(command)
+    cancel_jobs(path)
+    assert {(command, "7"), (command, "8")} <= system.cancelled()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("how", [*OUT_OF_REACH, AWAY["slurm"].replace("scancel", "squeue")])
+def test_a_ledger_is_kept_until_jobs_could_be_looked_for_by_name(system, path, monkeypatch, how):
+    """Of one that was submitted as the driver was killed nothing else is known."""
+    out_of_reach(system, monkeypatch, "squeue", how)
+    cancel_jobs(noted(path, "slurm 7"))
+    monkeypatch.setattr(site_configs.jobs, "COMMAND_S", 20.0)
+    system.says("squeue", QUEUE)
+    cancel_jobs(path)
+    assert system.cancelled() == {("scancel", job) for job in ("7", "11", "12")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "complaint"),
+    [
+        ("slurm", "scancel", "scancel: error: Kill job error on job id 7: Invalid job id specified"),
+        ("slurm", "scancel", "scancel: error: Kill job error on job id 7: Access/permission denied"),
+        ("lsf", "bkill", "Job <7>: Job has already finished"),
+        ("pbs", "qdel", "qdel: Unknown Job Id 7.server"),
+    ],
+)
+def test_a_ledger_is_not_kept_for_jobs_that_cannot_be_cancelled(system, path, kind, command, complaint):
+    system.says(command, f"{complaint}\n", status=1)
+    cancel_jobs(noted(path, f"{kind} 7"))
+    assert not path.exists()
+
+
+def test_of_several_batch_systems_one_may_be_out_of_reach(system, path):
+    system.lacks("scancel")
+    cancel_jobs(noted(path, "lsf 8", "slurm 7", "pbs 9"))
+    assert system.cancelled() == {("bkill", "8"), ("qdel", "9")}
+    assert path.exists()
+
+
+def test_what_a_life_could_not_cancel_the_next_one_does(system, path):
+    system.says("scancel", AWAY["slurm"], status=1)
+    with reaping(path):
+        noted(path, "slurm 7")
+    assert path.exists()
+    system.says("scancel")
+    system.calls_file.unlink()
+    with reaping(path):
+        assert system.cancelled() == {("scancel", "7")}
+        assert not path.exists()
+        noted(path, "slurm 8")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00\n", b"error: \xfcberlastet\n", b"\n\n  \n"])
 def test_what_cannot_be_read_does_not_matter(system, path, garbage):
     system.says("squeue", garbage + QUEUE.encode())
     system.says("scancel", garbage)
@@ -221,20 +306,29 @@ def test_a_user_without_a_name_can_cancel_what_was_noted(system, path, monkeypat
     assert system.cancelled() == {("scancel", "7"), ("bkill", "8"), ("qdel", "9")}
 
 
-WHOLE = f"{NAME}\nslurm 1234\nslurm 1301\n"
-CUT = ["", "parsl", NAME, f"{NAME}\n"] + [
-    f"{NAME}\n{rest}" for rest in ("slu", "slurm", "slurm ", "slurm 12", "slurm 1234")
-]
-CUT_LATER = [f"{NAME}\nslurm 1234\n{rest}" for rest in ("", "slu", "slurm", "slurm ", "slurm 1", "slurm 1301")]
+LINE = f"slurm 1234 {NAME}"
+BEGUN = ["", "slu", "slurm", "slurm ", "slurm 12", "slurm 1234", "slurm 1234 ", "slurm 1234 par", "slurm 1234 parsl."]
+BEGUN += ["slurm 1234 parsl.e", "slurm 1234 parsl.evo1f2", LINE]
+CUT = [*BEGUN, *(f"{LINE}\n{begun.replace('1234', '1301')}" for begun in BEGUN)]
+# Jobs of others, whose numbers or names begin as what is cut short does.
+OTHERS = """
+12 another
+123 of mine
+1 and one more
+130 parsl.evo1f2a-0.block-0.17
+14 parsl.evo1f2
+15 parsl.evo-0.block-0.1
+16 parsl.htex.block-0.1
+""".lstrip()
 
 
-@pytest.mark.parametrize("text", [*CUT, *CUT_LATER, WHOLE])
+@pytest.mark.parametrize("text", [*CUT, f"{LINE}\nslurm 1301 {NAME}\n"])
 def test_a_ledger_whose_end_is_missing_is_read_as_far_as_it_goes(system, path, text):
     """Killed as it was written, or the disk was full: what is cut short is no job, and perhaps another's number."""
     path.write_text(text)
-    system.says("squeue", "12 another\n123 of mine\n1 and one more\n")
+    system.says("squeue", OTHERS)
     cancel_jobs(path)
-    entire = {job for job in ("1234", "1301") if f" {job}\n" in text}
+    entire = {job for job in ("1234", "1301") if f" {job} {NAME}\n" in text}
     assert entire <= {number for _, number in system.cancelled()} <= {"1234", "1301"}
 
 
@@ -247,12 +341,77 @@ def test_what_is_noted_after_a_ledger_was_cut_short_is_cancelled(system, path, t
     assert {("scancel", "21"), ("scancel", "22")} <= system.cancelled()
 
 
-@pytest.mark.parametrize("text", ["\n\n\n", "\0" * 100, "\0" * 20 + "\nslurm 7\n", "\nslurm 7\n", "name\ncray 7\n"])
-def test_a_ledger_that_makes_no_sense_harms_nobody(system, path, text):
+@pytest.mark.parametrize("text", CUT)
+def test_what_was_cut_short_is_not_made_whole_by_what_is_noted_after_it(system, path, text):
+    """In the same life, where the disk was full for a while. Then names that begin so are not all ours."""
     path.write_text(text)
+    system.says("squeue", OTHERS)
+    cancel_jobs(noted(path, "slurm 21", "slurm 22"))
+    entire = {job for job in ("1234", "1301") if f" {job} {NAME}\n" in text}
+    assert {"21", "22"} | entire <= {job for _, job in system.cancelled()} <= {"21", "22", "1234", "1301"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n\n",
+        "\0" * 100,
+        "\0" * 20 + f"\nslurm 7 {NAME}\n",
+        f"\nslurm 7 {NAME}\n\xff\n",
+        f"cray 7 {NAME}\n",
+        f"{NAME}\nslurm 7\n",
+        f"slurm  {NAME}\n",
+        f"slurm --user=me {NAME}\n",
+        f"slurm 7  {NAME}\n",
+        "slurm 7 \n",
+        "slurm 7 parsl.\n",
+        "slurm 7 jupyter\n",
+    ],
+)
+def test_a_ledger_that_makes_no_sense_harms_nobody(system, path, text):
+    path.write_text(text, encoding="latin-1")
     system.says("squeue", QUEUE)
     cancel_jobs(path)
-    assert {job for _, job in system.cancelled()} <= {"7"}
+    ours = {"7", "11", "12"} if f"\nslurm 7 {NAME}\n" in text else set()
+    assert {job for _, job in system.cancelled()} == ours
+
+
+def test_one_waits_until_nobody_else_cancels_a_ledgers_jobs(path):
+    entered = threading.Event()
+
+    def enter():
+        with one_at_a_time(path):
+            entered.set()
+
+    other = threading.Thread(target=enter)
+    with one_at_a_time(path):
+        other.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(20)
+    other.join()
+    assert not path.exists()  # that is not what is locked
+
+
+def test_one_does_not_wait_for_the_killed_nor_for_other_ledgers(path, tmp_path):
+    code = "import sys, time; from pathlib import Path; from site_configs.jobs import one_at_a_time\n"
+    code += "with one_at_a_time(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
+        assert holder.stdout.readline() == "locked\n"
+        with one_at_a_time(tmp_path / "another.txt"):
+            holder.kill()
+    with one_at_a_time(path):
+        pass
+
+
+def test_a_file_system_without_locks_does_not_matter(system, path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with reaping(path):
+        noted(path, "slurm 7")
+    assert system.cancelled() == {("scancel", "7")}
 
 
 def test_a_run_cancels_its_jobs_at_the_end(system, path):
