@@ -46,6 +46,7 @@ class Blocks:
         self._heard: dict[str, float] = {}  # when a node's pool last gave a result, or was first seen busy
         self._ended: set[str] = set()  # blocks
         self._came: dict[str, float] = {}  # blocks of which workers came, and when
+        self._good: set[str] = set()  # blocks that have lived
         self._strikes = self._tries = self._fruitless = 0
         self._not_before = 0.0
         self._refused_since: float | None = None
@@ -81,15 +82,18 @@ class Blocks:
         for block in {m["block_id"] for m in managers} - self._came.keys():
             self._came[block] = now
             self._strikes = 0
-        if any(now - self._came[m["block_id"]] > LIVED_S for m in managers):
-            self._tries = 0
+        there = {block for block, one in status.items() if not one.terminal}
+        lived = {m["block_id"] for m in managers if now - self._came[m["block_id"]] > LIVED_S} - self._good
+        if lived:
+            self._good |= lived
+            self._tries = self._fruitless = 0
         if self.workers:
             self.connected.set()
+        if self.workers or there:
             self._refused_since = None
         self._learn(status, now)
         if self.executor.bad_state_is_set:
             return
-        there = {block for block, one in status.items() if not one.terminal}
         self._tell(len(there), now)
         self._scale(there, managers, now)
         self._give_up_hanging(managers, now)
@@ -179,10 +183,13 @@ class Blocks:
             return False
         self._cancelled[block] = now
         try:
-            return bool(self._provider.cancel([job])[0])
+            heard = bool(self._provider.cancel([job])[0])
         except Exception:  # the batch system's fault, which will pass
             log.exception("a block could not be cancelled")
             return False
+        if heard:
+            self._cancelled[block] = math.inf
+        return heard
 
 
 def _complaint(status: JobStatus) -> str:

@@ -88,6 +88,12 @@ class Engine:
 
         It takes no longer than `limit_s`: where nothing is heard for longer, the node is given up.
         """
+        return self._send(function, *arguments, limit_s=limit_s)[0]
+
+    def _send(
+        self, function: Callable[..., Any], *arguments: Any, limit_s: float
+    ) -> tuple[Future[Outcome], HighThroughputExecutor]:
+        """What comes of a function, and the executor that it went to."""
         living = [shard for shard in self._shards if shard[1].executor.executor_exception is None]
         app, blocks = max(living or self._shards, key=lambda shard: shard[1].workers - shard[1].outstanding)
         task = next(self._tasks)
@@ -98,7 +104,7 @@ class Engine:
             blocks.gave(task, "")
             raise
         future.add_done_callback(lambda done: blocks.gave(task, _pool_of(done)))
-        return future
+        return future, blocks.executor
 
     def workers(self) -> int:
         """How many workers are connected; until there is the first, as many as the site always has."""
@@ -126,8 +132,8 @@ class Engine:
         def submit(requests: Sequence[Request]) -> list[Future[Evaluation]]:
             records: list[Future[Evaluation]] = [Future() for _ in requests]
             task = (evaluate_group, requests) if len(requests) > 1 else (evaluate, requests[0])
-            outcome = self.submit(*task, settings, limit_s=settings.limit_s * len(requests) + GRACE_S)
-            outcome.add_done_callback(lambda done: self._hand_over(done, requests, records))
+            outcome, executor = self._send(*task, settings, limit_s=settings.limit_s * len(requests) + GRACE_S)
+            outcome.add_done_callback(lambda done: self._hand_over(done, executor, requests, records))
             return records
 
         take = Groups(submit, together, self.workers) if together > 1 else lambda request: submit([request])[0]
@@ -146,10 +152,13 @@ class Engine:
         return reasons[0] if reasons and None not in reasons else None
 
     def _hand_over(
-        self, done: Future[Outcome], requests: Sequence[Request], records: Sequence[Future[Evaluation]]
+        self,
+        done: Future[Outcome],
+        executor: HighThroughputExecutor,
+        requests: Sequence[Request],
+        records: Sequence[Future[Evaluation]],
     ) -> None:
-        """Set the records of evaluations to what came of their task."""
-        from parsl.executors.errors import BadStateException
+        """Set the records of evaluations to what came of their task, which was sent to an executor."""
         from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
         error: Exception
@@ -161,11 +170,11 @@ class Engine:
             error = WorkerLostError(f"the workers on {lost.hostname} went away")
         except StageError as failure:
             error = StageError(str(failure).split("\n")[0])
-        except BadStateException as end:
-            broken = self.broken()
-            error = BrokenExecutor(str(broken)) if broken else WorkerLostError(f"its executor is no more: {said(end)}")
         except Exception as other:  # it could not even begin
             error = other
+            if executor.executor_exception is not None:  # no network is to blame for that
+                broken = self.broken()
+                error = BrokenExecutor(str(broken)) if broken else WorkerLostError(f"no more workers: {said(other)}")
         else:
             messages = answer if isinstance(answer, list) and len(answer) == len(requests) else [answer] * len(requests)
             for request, record, message in zip(requests, records, messages, strict=True):

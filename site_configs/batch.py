@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import signal
 import subprocess
 import time
 from typing import Any
@@ -37,21 +39,23 @@ class PatientCommands(ClusterProvider):
 
         Jobs that it has forgotten are no failure; one that does not answer in time is ended.
         """
-        try:
-            done = subprocess.run(  # noqa: S602 (Parsl's own commands)
-                cmd,
-                shell=True,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout or self.cmd_timeout,
-                check=False,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,  # a Ctrl-C is not meant for it
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return 1, "", str(error)
-        status, said, complained = done.returncode, done.stdout, done.stderr
+        process = subprocess.Popen(  # noqa: S602 (Parsl's own commands)
+            cmd,
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # a Ctrl-C is not meant for it
+        )
+        with process:
+            try:
+                said, complained = process.communicate(timeout=timeout or self.cmd_timeout)
+            except subprocess.TimeoutExpired as late:
+                os.killpg(process.pid, signal.SIGKILL)  # the shell, and what it runs
+                return 1, "", str(late)
+        status = process.returncode
         lines = complained.strip().splitlines()
         if status and lines and all(FORGOTTEN.search(line) for line in lines):
             status = 0

@@ -20,7 +20,7 @@ CANCEL = {"slurm": "scancel", "lsf": "bkill", "pbs": "qdel"}
 BY_NAME = {"slurm": "squeue --noheader --user={user} --format='%i %j'", "lsf": "bjobs -noheader -o 'jobid job_name'"}
 NUMBER = re.compile(r"[0-9][A-Za-z0-9_.\[\]-]*")
 NAME = re.compile(r"parsl\.\S+")
-UNREACHABLE = re.compile(r"contact|connect|timed out|communicat|not respond", re.IGNORECASE)
+UNREACHABLE = re.compile(r"contact|connect|timed out|communicat|not respond|is down|zero bytes", re.IGNORECASE)
 
 
 class JobLedger:
@@ -34,14 +34,14 @@ class JobLedger:
         with self.path.open("a+b") as lines:
             size = lines.seek(0, os.SEEK_END)
             lines.seek(max(0, size - 1))
-            begin = "" if lines.read(1) in {b"", b"\n"} else "\n"  # after a line that was cut short
+            begin = "" if lines.read(1) in {b"", b"\n"} else " (cut short)\n"  # which nobody shall take for whole
             lines.write(f"{begin}{kind} {job} {self.name}\n".encode())
             lines.flush()
             os.fsync(lines.fileno())
 
 
 def cancel_jobs(path: Path) -> int:
-    """Cancel what a ledger tells of, and forget it; returns how many jobs that were. Without a ledger, none.
+    """Cancel what a ledger tells of, and forget it; returns how many jobs it has. Without a ledger, none.
 
     A ledger is kept if the batch system could not be reached, for the next time.
     """
@@ -57,8 +57,8 @@ def cancel_jobs(path: Path) -> int:
             jobs.setdefault(kind, set()).add(job)
     reached = True
     for kind, known in jobs.items():
-        there = sorted(known | _named(kind, names))
-        reached = _cancel(kind, there) and reached
+        named = _named(kind, names)
+        reached = _cancel(kind, sorted(known | (named or set()))) and named is not None and reached
     if reached:
         path.unlink(missing_ok=True)
     return sum(map(len, jobs.values()))
@@ -84,11 +84,13 @@ def _cancel(kind: str, jobs: list[str]) -> bool:
     return True
 
 
-def _named(kind: str, names: set[str]) -> set[str]:
-    """Unfinished jobs whose name begins with one of these."""
+def _named(kind: str, names: set[str]) -> set[str] | None:
+    """Unfinished jobs whose name begins with one of these; None if the batch system is out of reach."""
     if kind not in BY_NAME:
         return set()
-    _, said = _run(shlex.split(BY_NAME[kind].format(user=os.getuid())))
+    status, said = _run(shlex.split(BY_NAME[kind].format(user=os.getuid())))
+    if status is None or (status and UNREACHABLE.search(said)):
+        return None
     parts = (line.strip().partition(" ") for line in said.splitlines())
     return {job for job, _, name in parts if NUMBER.fullmatch(job) and name.strip().startswith(tuple(names))}
 

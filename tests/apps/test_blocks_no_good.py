@@ -5,6 +5,7 @@ from parsl.jobs.states import JobState, JobStatus
 
 from apps.blocks import (
     BACKOFF_S,
+    FRUITLESS,
     LIVED_S,
     LONGEST_BACKOFF_S,
     REFUSALS_S,
@@ -15,12 +16,14 @@ from apps.blocks import (
 from tests.apps.conftest import LOOK_S
 
 
-def end_early(site, state=JobState.COMPLETED):
-    """Workers of the only block come, and the block ends."""
-    (block,) = site.executor.active
+def end_early(site, state=JobState.COMPLETED, *, fruitful=True):
+    """Workers of the last block come, give a result or none, and the block ends."""
+    block = site.executor.active[-1]
     site.executor.connect(block)
     site.look(LOOK_S)
     site.look_for(LIVED_S / 3)
+    site.blocks.took("task", 60.0)
+    site.blocks.gave("task", f"{block}/0" if fruitful else "")
     site.executor.end(block, state, "the node is broken")
     site.look(LOOK_S)
 
@@ -57,6 +60,42 @@ def test_after_a_block_that_has_lived_waits_begin_anew(site_of):
     site.look(LOOK_S)
     end_early(site)
     assert site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S) <= BACKOFF_S + LOOK_S
+
+
+def test_blocks_in_a_row_that_end_early_and_without_a_result_end_it(site_of):
+    site = site_of(most=1, wanted=True)
+    site.look()
+    for fruitless in range(FRUITLESS):
+        assert not site.executor.bad_state_is_set
+        assert site.executor.asked == fruitless + 1
+        end_early(site, fruitful=False)
+        if fruitless < FRUITLESS - 1:
+            site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S)
+    assert isinstance(site.executor.executor_exception, BlocksError)
+    message = str(site.executor.executor_exception)
+    assert message == f"{FRUITLESS} blocks in a row ended without a result: the node is broken"
+    site.look_for(2 * LONGEST_BACKOFF_S)
+    assert site.executor.asked == FRUITLESS
+
+
+def test_a_result_now_and_then_is_enough_to_go_on(site_of):
+    site = site_of(most=1, wanted=True)
+    site.look()
+    for number in range(3 * FRUITLESS):
+        end_early(site, fruitful=number % (FRUITLESS - 1) == 0)
+        site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S)
+    assert not site.executor.bad_state_is_set
+
+
+def test_blocks_that_end_early_do_not_end_it_while_workers_work(site_of):
+    site = site_of(most=2, wanted=True)
+    site.look()
+    site.executor.connect("0")
+    for _ in range(2 * FRUITLESS):
+        end_early(site, fruitful=False)
+        site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S)
+    assert not site.executor.bad_state_is_set
+    assert site.blocks.workers == 2
 
 
 def test_blocks_that_end_early_make_none_a_strike_in_a_row(site_of):

@@ -146,7 +146,7 @@ def test_a_block_that_is_requeued_goes_on_under_its_number(quiet_slurm, short_ca
     assert short_campaign.jobs_noted == 1
 
 
-@pytest.mark.parametrize("trouble", ["exit 1", "sleep 12"], ids=["fails", "is slow"])
+@pytest.mark.parametrize("trouble", ["exit 1", "sleep 8"], ids=["fails", "is slow"])
 def test_a_scheduler_that_does_not_answer_for_a_while_is_waited_for(
     quiet_slurm, short_campaign, tmp_path, monkeypatch, trouble
 ):
@@ -163,7 +163,7 @@ def test_a_scheduler_that_does_not_answer_for_a_while_is_waited_for(
         block = running(quiet_slurm)[0].job_id
         flag.touch()
         subprocess.run([shutil.which("scancel", path="/usr/bin"), block], check=True)  # so that another is needed
-        threading.Timer(15, flag.unlink).start()
+        threading.Timer(12, flag.unlink).start()
 
     evaluations, _ = short_campaign.run(site(quiet_slurm), 150, seconds=0.5, at={20: begin})
     assert all_done(evaluations, 150)
