@@ -16,7 +16,6 @@ from parsl.providers.cluster_provider import ClusterProvider
 from site_configs.jobs import JobLedger
 
 log = logging.getLogger("parsl.evostem")
-COMMAND_S = 120  # a busy batch system takes a minute
 YOUNG_S = 30.0  # so long a batch system may not have heard of its own job
 # Jobs that a batch system has forgotten make its command fail, and Parsl would never again look at the others.
 FORGOTTEN = re.compile(r"(Invalid job id specified|Job <\d+> is not found|Unknown Job Id|Job has finished)")

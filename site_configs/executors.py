@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from site_configs.jobs import JobLedger
 from site_configs.settings import SiteSettings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parsl.providers.base import ExecutionProvider
 
 RETRIES = 2
+COMMAND_S = 120  # a busy batch system takes a minute
 START_S = 60.0  # until the first evaluation of a job runs
 DRAINED_SHARE = 0.5  # of the walltime is worked at least: with longer evaluations, a job is worked to its end
 
@@ -132,7 +133,20 @@ def ledger_of(purpose: Purpose) -> JobLedger | None:
     return None if purpose.ledger is None else JobLedger(purpose.ledger, f"parsl.{purpose.name}-")
 
 
-def setup_lines(settings: SiteSettings) -> str:
+def of_blocks(settings: SiteSettings, blocks: Blocks) -> dict[str, Any]:
+    """What all of Parsl's providers of batch systems are told of blocks."""
+    return {
+        "walltime": settings.walltime,
+        "nodes_per_block": settings.nodes_per_block,
+        "init_blocks": 0,  # they are asked for by apps.blocks
+        "min_blocks": blocks.least,
+        "max_blocks": blocks.most,
+        "worker_init": _setup_lines(settings),
+        "cmd_timeout": COMMAND_S,
+    }
+
+
+def _setup_lines(settings: SiteSettings) -> str:
     """What a job runs first: the user's lines, then our Python's folder on PATH."""
     return "\n".join([*settings.setup, f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"])
 

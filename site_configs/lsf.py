@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from site_configs.address import address_of
-from site_configs.executors import Blocks, Purpose, config_of, ledger_of, setup_lines
+from site_configs.executors import Blocks, Purpose, config_of, ledger_of, of_blocks
 from site_configs.settings import SiteSettings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def lsf(settings: SiteSettings, purpose: Purpose) -> Config:
     from parsl.launchers import JsrunLauncher
     from parsl.providers import LSFProvider
 
-    from site_configs.batch import COMMAND_S, BatchProvider, PatientCommands
+    from site_configs.batch import BatchProvider, PatientCommands
 
     class Provider(BatchProvider, LSFProvider, PatientCommands):
         poll_s = settings.poll_s
@@ -29,16 +29,10 @@ def lsf(settings: SiteSettings, purpose: Purpose) -> Config:
 
     def provider(blocks: Blocks) -> ExecutionProvider:
         return Provider(
+            **of_blocks(settings, blocks),
             project=settings.account,
             queue=settings.queue,
-            walltime=settings.walltime,
-            nodes_per_block=settings.nodes_per_block,
-            init_blocks=0,
-            min_blocks=blocks.least,
-            max_blocks=blocks.most,
             scheduler_options="\n".join(settings.scheduler_lines),
-            worker_init=setup_lines(settings),
-            cmd_timeout=COMMAND_S,
             bsub_redirection=settings.bsub_redirection,
             launcher=JsrunLauncher(overrides=" ".join([*jsrun, settings.launcher_options]).strip()),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from site_configs.address import address_of
-from site_configs.executors import Blocks, Purpose, config_of, ledger_of, setup_lines
+from site_configs.executors import Blocks, Purpose, config_of, ledger_of, of_blocks
 from site_configs.settings import SiteSettings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def pbs(settings: SiteSettings, purpose: Purpose) -> Config:
     from parsl.launchers import MpiExecLauncher
     from parsl.providers import PBSProProvider
 
-    from site_configs.batch import COMMAND_S, BatchProvider, PatientCommands
+    from site_configs.batch import BatchProvider, PatientCommands
 
     class Provider(BatchProvider, PBSProProvider, PatientCommands):
         poll_s = settings.poll_s
@@ -36,16 +36,10 @@ def pbs(settings: SiteSettings, purpose: Purpose) -> Config:
 
     def provider(blocks: Blocks) -> ExecutionProvider:
         return Provider(
-            walltime=settings.walltime,
-            nodes_per_block=settings.nodes_per_block,
+            **of_blocks(settings, blocks),
             cpus_per_node=cores,
-            init_blocks=0,
-            min_blocks=blocks.least,
-            max_blocks=blocks.most,
             scheduler_options="\n".join(lines),
             select_options=settings.select_options,
-            worker_init=setup_lines(settings),
-            cmd_timeout=COMMAND_S,
             launcher=MpiExecLauncher(bind_cmd="--cpu-bind", overrides=" ".join(mpiexec).strip()),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from site_configs.address import address_of
-from site_configs.executors import Blocks, Purpose, config_of, ledger_of, setup_lines
+from site_configs.executors import Blocks, Purpose, config_of, ledger_of, of_blocks
 from site_configs.settings import SiteSettings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def slurm(settings: SiteSettings, purpose: Purpose) -> Config:
     from parsl.launchers import SrunLauncher
     from parsl.providers import SlurmProvider
 
-    from site_configs.batch import COMMAND_S, BatchProvider, PatientCommands
+    from site_configs.batch import BatchProvider, PatientCommands
 
     class Provider(BatchProvider, SlurmProvider, PatientCommands):
         poll_s = settings.poll_s
@@ -39,19 +39,13 @@ def slurm(settings: SiteSettings, purpose: Purpose) -> Config:
 
     def provider(blocks: Blocks) -> ExecutionProvider:
         return Provider(
+            **of_blocks(settings, blocks),
             account=settings.account,
             partition=settings.queue,
             qos=settings.qos,
-            walltime=settings.walltime,
-            nodes_per_block=settings.nodes_per_block,
             gpus_per_node=settings.gpus_per_node,
             exclusive=True,
-            init_blocks=0,
-            min_blocks=blocks.least,
-            max_blocks=blocks.most,
             scheduler_options="\n".join(lines),
-            worker_init=setup_lines(settings),
-            cmd_timeout=COMMAND_S,
             launcher=SrunLauncher(overrides=" ".join([*srun, settings.launcher_options]).strip()),
         )
 
