@@ -16,16 +16,17 @@ from site_configs.jobs import cancel_jobs, one_at_a_time
 
 
 @contextmanager
-def reaping(ledger: Path | None) -> Iterator[None]:
+def reaping(ledger: Path, *, jobs: bool = True) -> Iterator[None]:
     """Have a ledger's jobs cancelled when the block ends, and also if this process is killed in it.
 
-    What an earlier life left behind is cancelled first.
+    What an earlier life left behind is cancelled first. That is all where there will be no `jobs`, on this machine.
     """
-    if ledger is None:
+    if jobs or ledger.exists():
+        with one_at_a_time(ledger):  # an earlier life's reaper may be at work still
+            cancel_jobs(ledger)
+    if not jobs:
         yield
         return
-    with one_at_a_time(ledger):  # an earlier life's reaper may be at work still
-        cancel_jobs(ledger)
     command = [sys.executable, "-m", "site_configs.reaper", str(ledger)]
     # In a session of its own, so that neither Ctrl-C nor the terminal's end reach it.
     reaper = subprocess.Popen(  # noqa: S603

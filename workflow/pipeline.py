@@ -66,10 +66,13 @@ def run_pipeline(
     CampaignError where nearly all networks did. Where Parsl's interchange dies, it starts all workers anew and goes on.
     """
     site = config.site
-    purpose = Purpose(folder.parsl, folder.site_name, longest_of(config), folder.jobs if site.on_cluster else None)
+    purpose = Purpose(folder.parsl, folder.site_name, longest_of(config), folder.jobs)
     try:
         for life in range(LIVES):
-            with reaping(purpose.ledger), start_engine(config_for(site, purpose), progress.say) as engine:
+            with (
+                reaping(folder.jobs, jobs=site.on_cluster),
+                start_engine(config_for(site, purpose), progress.say) as engine,
+            ):
                 run = Run(config, folder, source, targets, engine, progress)
                 try:
                     return _stages(run)

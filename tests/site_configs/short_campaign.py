@@ -80,8 +80,9 @@ class ShortCampaign:
         at = dict(at or {})
         (self.folder / "seconds").write_text(str(seconds))
         site = settings_of(site, "test")
-        ledger = self.jobs if site.on_cluster else None
-        purpose = Purpose(self.folder / "parsl", f"evotest{zlib.crc32(str(self.folder).encode()):x}", limit_s, ledger)
+        purpose = Purpose(
+            self.folder / "parsl", f"evotest{zlib.crc32(str(self.folder).encode()):x}", limit_s, self.jobs
+        )
         settings = EvaluationSettings(self.tiles, file_hash(self.tiles), site.node_local, 1, 1.0, limit_s)
         done = 0
         self.jobs_noted = 0
@@ -96,7 +97,7 @@ class ShortCampaign:
 
         with (
             closing(Journal(self.journal, self.say)) as journal,
-            reaping(purpose.ledger),
+            reaping(self.jobs, jobs=site.on_cluster),
             start_engine(config_for(site, purpose), self.say) as engine,
             engine.all_blocks(),
         ):

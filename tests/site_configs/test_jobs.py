@@ -441,11 +441,18 @@ def test_what_an_earlier_life_left_behind_is_cancelled_first(system, path):
     assert system.cancelled() == {("scancel", "5"), ("scancel", "7")}
 
 
-def test_without_a_ledger_there_is_no_reaper(system, monkeypatch):
-    monkeypatch.setattr(subprocess, "Popen", None)
-    with reaping(None):
+def test_where_there_will_be_no_jobs_there_is_no_reaper(system, path, monkeypatch):
+    monkeypatch.setattr("site_configs.reaper.subprocess", None)
+    with reaping(path, jobs=False):
         pass
     assert system.calls() == []
+    assert list(path.parent.glob("jobs*")) == []
+
+
+def test_what_was_left_on_a_cluster_is_cancelled_where_a_run_goes_on_here(system, path):
+    noted(path, "slurm 5")
+    with reaping(path, jobs=False):
+        assert system.cancelled() == {("scancel", "5")}
 
 
 # A driver that notes a job and says so.
