@@ -91,14 +91,14 @@ class Blocks:
             self.connected.set()
         if self.workers or there:
             self._refused_since = None
-        self._learn(status, now)
+        self._learn(status, there, now)
         if self.executor.bad_state_is_set:
             return
         self._tell(len(there), now)
         self._scale(there, managers, now)
         self._give_up_hanging(managers, now)
 
-    def _learn(self, status: dict[str, JobStatus], now: float) -> None:
+    def _learn(self, status: dict[str, JobStatus], there: set[str], now: float) -> None:
         """Take in blocks that have ended since the last look: were they of any use?"""
         from parsl.jobs.states import JobState
 
@@ -111,7 +111,7 @@ class Blocks:
         if missed:
             self._strikes += 1
             self._wait(f"no worker came of a block{_complaint(missed[-1])}", LONGEST_BACKOFF_S)
-            if self._strikes >= STRIKES and not self.workers:
+            if self._strikes >= STRIKES and not self.workers and not there:
                 self._fail(f"no worker came of {STRIKES} blocks in a row{_complaint(missed[-1])}")
         elif refused:
             self._refused_since = self._refused_since or now
@@ -119,7 +119,7 @@ class Blocks:
         elif short:
             self._fruitless += 1
             self._wait(f"a block ended early{_complaint(ended[short[-1]])}", SHORT_BACKOFF_S)
-            if self._fruitless >= FRUITLESS and not self.workers:
+            if self._fruitless >= FRUITLESS and not self.workers and not there:
                 self._fail(f"{FRUITLESS} blocks in a row ended without a result{_complaint(ended[short[-1]])}")
         if self._refused_since is not None and now - self._refused_since > REFUSALS_S:
             self._fail(f"the batch system has taken no job for {REFUSALS_S / 60:.0f} min")

@@ -14,7 +14,7 @@ from apps.limits import TimeLimitError, memory_limit, memory_share, time_limit
 from apps.placement import node, place, threads
 from apps.weights import kept_weights
 from data_prep.errors import InputError
-from data_prep.staging import stage
+from data_prep.staging import Staged, stage
 from search.evaluation import Evaluation, Request, Status
 from search.tuning_folder import Drawn, TuningFolder
 from search.verdict import checked, failed
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from networks.train import TileTensors, Trained
 
 Message = tuple[Any, ...]
+STAGING_S = 120.0  # for a copy of the tiles, or to wait for that of another worker
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def evaluate(request: Request, settings: EvaluationSettings) -> Message:
     facts: dict[str, Any] = {}
     try:
         _load()
+        staged = _staged(settings)
         with time_limit(settings.limit_s):
-            staged = stage(settings.tiles, settings.node_local, settings.digest)
             facts["warning"] = staged.warning
             if not request.genome:
                 drawn = TuningFolder(settings.tuning).draw(request)
@@ -82,8 +83,8 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
     outcomes: list[dict[str, Any]] = []
     try:
         _load()
+        staged = _staged(settings)
         with time_limit(settings.limit_s * len(requests)):
-            staged = stage(settings.tiles, settings.node_local, settings.digest)
             group = TuningFolder(settings.tuning).draw_group(requests)
             with _memory():
                 outcomes = _train_group([drawn.request for drawn in group], settings, staged.path)
@@ -111,6 +112,15 @@ def evaluate_group(requests: Sequence[Request], settings: EvaluationSettings) ->
 def _load() -> None:
     """Import torch, before there is a limit of time: an import that was interrupted can never be repeated."""
     import networks.train  # noqa: F401
+
+
+def _staged(settings: EvaluationSettings) -> Staged:
+    """The tile set on this node, which has a time of its own: no network is to blame for a slow disk."""
+    try:
+        with time_limit(STAGING_S):
+            return stage(settings.tiles, settings.node_local, settings.digest)
+    except TimeLimitError:
+        return Staged(settings.tiles, f"no copy was made within {STAGING_S:.0f} s, the shared file is read")
 
 
 def _alone(drawn: Drawn, settings: EvaluationSettings) -> Message:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parsl.executors import HighThroughputExecutor
@@ -18,8 +18,11 @@ class InterchangeLostError(RuntimeError):
     """Parsl's interchange has died: with another one, all can go on."""
 
 
-def give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
-    """Fail what executors have to do whose interchange has died: Parsl would wait for it for ever, at the end too."""
+def give_up_dead(executors: Sequence[HighThroughputExecutor], say: Callable[[str], None] = lambda _: None) -> None:
+    """Fail what executors have to do whose interchange has died: Parsl would wait for it for ever, at the end too.
+
+    Where others go on, that is said, and the jobs of the dead one are cancelled.
+    """
     for executor in executors:
         interchange = executor.interchange_proc
         if interchange is None or executor.bad_state_is_set:
@@ -38,6 +41,11 @@ def give_up_dead(executors: Sequence[HighThroughputExecutor]) -> None:
             pipe.zmq_socket.linger = 0
             pipe.close = pipe.zmq_socket.close  # type: ignore[method-assign]  # only one may end the context
             threading.Thread(target=pipe.zmq_context.term, daemon=True).start()
+        if not all(other.bad_state_is_set for other in executors):
+            say(f"{dead}; the other executors go on without its nodes")
+            with suppress(Exception):  # the reaper will try again
+                provider: Any = executor.provider
+                provider.cancel(list(executor.job_ids_to_block))
 
 
 def _answers(executor: HighThroughputExecutor) -> bool:
@@ -53,13 +61,13 @@ def _answers(executor: HighThroughputExecutor) -> bool:
 
 
 @contextmanager
-def watched(executors: Sequence[HighThroughputExecutor]) -> Iterator[None]:
+def watched(executors: Sequence[HighThroughputExecutor], say: Callable[[str], None]) -> Iterator[None]:
     """Look after executors' interchanges during the block."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(WATCH_S):
-            give_up_dead(executors)
+            give_up_dead(executors, say)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from apps.blocks import Blocks
-from apps.evaluate import EvaluationSettings, evaluate, evaluate_group
+from apps.evaluate import STAGING_S, EvaluationSettings, evaluate, evaluate_group
 from apps.groups import Groups
 from apps.interchange import watched
 from apps.limits import GRACE_S
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from parsl.executors import HighThroughputExecutor
 
 Outcome = dict[str, Any]
+STAGE_S = 6 * 3600.0  # longer than any stage but the search takes
 App = Callable[..., "Future[Outcome]"]
 
 
@@ -83,7 +83,7 @@ class Engine:
         self._shards = shards
         self._tasks = itertools.count()
 
-    def submit(self, function: Callable[..., Any], *arguments: Any, limit_s: float = math.inf) -> Future[Outcome]:
+    def submit(self, function: Callable[..., Any], *arguments: Any, limit_s: float = STAGE_S) -> Future[Outcome]:
         """Run a module-level function on a worker; futures among the arguments are waited for.
 
         It takes no longer than `limit_s`: where nothing is heard for longer, the node is given up.
@@ -132,7 +132,9 @@ class Engine:
         def submit(requests: Sequence[Request]) -> list[Future[Evaluation]]:
             records: list[Future[Evaluation]] = [Future() for _ in requests]
             task = (evaluate_group, requests) if len(requests) > 1 else (evaluate, requests[0])
-            outcome, executor = self._send(*task, settings, limit_s=settings.limit_s * len(requests) + GRACE_S)
+            outcome, executor = self._send(
+                *task, settings, limit_s=settings.limit_s * len(requests) + STAGING_S + GRACE_S
+            )
             outcome.add_done_callback(lambda done: self._hand_over(done, executor, requests, records))
             return records
 
@@ -214,5 +216,5 @@ def start_engine(config: Config, say: Callable[[str], None] = lambda _: None) ->
 
     executors = [executor for executor in config.executors if isinstance(executor, HighThroughputExecutor)]
     blocks = [Blocks(executor, say) for executor in executors]
-    with parsl.load(config), watched(executors):
+    with parsl.load(config), watched(executors, say):
         yield Engine([(parsl.python_app(run_task, executors=[one.executor.label]), one) for one in blocks])

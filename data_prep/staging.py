@@ -47,7 +47,10 @@ def node_root(asked: str | None = None) -> Path:
     absolute path here.
     """
     try:
-        folder = Path(Template(asked).substitute(os.environ) if asked else tempfile.gettempdir()).expanduser()
+        # A guard gives its pool a shorter TMPDIR where sockets would have too long a name in the node's own.
+        own = os.environ.get("EVOSTEM_TMPDIR", tempfile.gettempdir())
+        names = {**os.environ, "TMPDIR": own} if "EVOSTEM_TMPDIR" in os.environ else os.environ
+        folder = Path(Template(asked).substitute(names) if asked else own).expanduser()
     except KeyError as error:
         raise OSError(f"${error.args[0]} is not set on this node") from None
     except (ValueError, RuntimeError) as error:  # a lone $, the home of nobody

@@ -19,3 +19,9 @@ def address_of(interface: str) -> str:
     raise InputError(
         f"site.interface: this machine has no network interface '{interface}' with an address; there are {others}"
     )
+
+
+def loopback() -> str:
+    """The network interface of this machine that only itself can reach."""
+    addresses = psutil.net_if_addrs().items()
+    return next((name for name, found in addresses if any(one.address == "127.0.0.1" for one in found)), "lo")

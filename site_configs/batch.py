@@ -38,29 +38,37 @@ class PatientCommands(ClusterProvider):
 
         Jobs that it has forgotten are no failure; one that does not answer in time is ended.
         """
-        process = subprocess.Popen(  # noqa: S602 (Parsl's own commands)
-            cmd,
-            shell=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,  # a Ctrl-C is not meant for it
-        )
-        with process:
-            try:
-                said, complained = process.communicate(timeout=timeout or self.cmd_timeout)
-            except subprocess.TimeoutExpired as late:
-                os.killpg(process.pid, signal.SIGKILL)  # the shell, and what it runs
-                return 1, "", str(late)
-        status = process.returncode
+        try:
+            status, said, complained = _ran(cmd, timeout or self.cmd_timeout)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return 1, "", str(error)
         lines = complained.strip().splitlines()
         if status and lines and all(FORGOTTEN.search(line) for line in lines):
             status = 0
         if cmd.startswith(HISTORY) and complained and '"Jobs"' not in said and status == 0:
             return self.execute_wait(cmd.replace(HISTORY, "qstat"), timeout)  # this PBS keeps no history
         return status, SUSPENDED.sub("PEND", said), complained
+
+
+def _ran(command: str, timeout_s: float) -> tuple[int, str, str]:
+    """Run one of Parsl's commands in a shell: status, output, complaints. Raises TimeoutExpired once it is ended."""
+    process = subprocess.Popen(  # noqa: S602
+        command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # a Ctrl-C is not meant for it
+    )
+    with process:
+        try:
+            said, complained = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # the shell, and what it runs
+            raise
+    return process.returncode, said, complained
 
 
 class BatchProvider(ClusterProvider):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shlex
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from site_configs.guard import node_folder
 from site_configs.jobs import JobLedger
 from site_configs.settings import SiteSettings
 
@@ -78,6 +80,7 @@ def config_of(settings: SiteSettings, purpose: Purpose, address: str, provider_o
         # Parsl writes its folder into shell commands as it is: a space in it and no worker ever starts. On a cluster
         # that is an error, as nodes do not see another folder (`sites.missing`).
         folder = Path(tempfile.mkdtemp(prefix="evostem-parsl-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     executors = [
         _executor(settings, purpose, f"{purpose.name}-{number}", address, provider_of(blocks))
         for number, blocks in enumerate(shards(settings))
@@ -102,7 +105,7 @@ def retry_cost(error: Exception, record: TaskRecord) -> float:
     from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 
     if isinstance(error, ManagerLost):
-        return 0.1
+        return 0.5  # for nodes are lost often; but a network that takes its node down is not repeated for ever
     function = record["args"][1]  # of `apps.parsl_apps.run_task`: module, function, arguments
     return 1.0 if isinstance(error, WorkerLost) and not function.startswith("evaluate") else RETRIES + 1.0
 
@@ -172,7 +175,7 @@ def _executor(
         drain_period=drain_s(settings, purpose.longest_s),
         poll_period=100,
         # On a node's own disk: thousands of small files at once hold up a shared one.
-        worker_logdir_root="/tmp" if settings.on_cluster else None,  # noqa: S108 (the label is ours alone)
+        worker_logdir_root=str(node_folder()) if settings.on_cluster else None,
         interchange_launch_cmd=_interchange(),
         launch_cmd=f"{_guard(settings)} {DEFAULT_LAUNCH_CMD}",
         block_error_handler=False,  # apps.blocks decides
@@ -201,6 +204,4 @@ def _interchange() -> list[str]:
     command = ["interchange.py"]
     if shutil.which("setpriv"):
         command = ["setpriv", "--pdeathsig", "TERM", *command]
-    if shutil.which("setsid"):
-        command = ["setsid", *command]
-    return command
+    return [sys.executable, "-c", "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])", *command]

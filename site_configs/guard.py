@@ -29,6 +29,7 @@ import psutil
 POLL_S = 0.5
 RESTARTS = 5  # in a row of a pool that did not live for `LIVED_S`
 LIVED_S = 60.0
+LEFT_S = 7 * 86_400.0  # what killed guards have left goes after a week
 LEAVING_S = 5.0  # for a pool that is ending by itself
 LONGEST_TEMPORARY = 60  # characters: sockets in it have names of at most 107
 
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     parents = [*_ancestors(), *([options.driver] if options.driver else [])]
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)  # so that our group is the pool's processes, and nobody else's
-    with _buried(), _marks() as marks, _mps(wanted=options.mps):
+    with _marks() as marks, _mps(wanted=options.mps):
         os.environ.update(
             EVOSTEM_MARKS=str(marks),
             EVOSTEM_THREADS=str(options.threads),
@@ -48,23 +49,27 @@ def main(arguments: list[str]) -> int:
             EVOSTEM_WORKERS_PER_GPU=str(options.workers_per_gpu),
         )
         if len(tempfile.gettempdir()) > LONGEST_TEMPORARY:
-            os.environ["TMPDIR"] = "/tmp"  # noqa: S108
+            os.environ.update(TMPDIR="/tmp", EVOSTEM_TMPDIR=tempfile.gettempdir())  # noqa: S108
         return guard(options.command, marks, parents)
 
 
 def guard(command: list[str], marks: Path, parents: list[int]) -> int:
     """Run a pool, again if it fails; returns its last exit status. It ends with any of `parents`."""
-    began, failures = time.monotonic(), 0
+    began, failures, undertaker = time.monotonic(), 0, _Undertaker()
     while True:
         started = time.monotonic()
+        undertaker = undertaker if undertaker.lives() else _Undertaker()
         pool = _Pool(_from_now_on(command, started - began), marks)
         try:
             while pool.works():
                 if not all(map(alive, parents)):
                     return 1
+                if not undertaker.lives():
+                    undertaker = _Undertaker()
                 time.sleep(POLL_S)
         finally:
             status = pool.end()
+            undertaker.dismiss()
         failures = failures + 1 if time.monotonic() - started < LIVED_S else 1
         if status == 0 or failures > RESTARTS:
             return status
@@ -142,6 +147,11 @@ def _group_of(pid: int) -> int:
         return 0
 
 
+def node_folder() -> Path:
+    """A folder on each node that is the user's alone, for what pools leave and write: marks, and logs on clusters."""
+    return Path("/tmp") / f"evostem-{os.geteuid()}-pools"  # noqa: S108 (it is made for the user alone)
+
+
 def alive(pid: int) -> bool:
     """Whether a process of this number exists."""
     try:
@@ -153,21 +163,32 @@ def alive(pid: int) -> bool:
     return True
 
 
-@contextmanager
-def _buried() -> Iterator[None]:
-    """Have our whole process group ended if this process is killed in the block: another, outside, waits for that."""
-    command = ["/bin/sh", "-c", f"read word || kill -s KILL -- -{os.getpgrp()}"]
-    undertaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
-    try:
-        yield
-    finally:
-        undertaker.communicate(b"done\n")
+class _Undertaker:
+    """Has our whole process group ended if this process is killed: another process, outside, waits for that."""
+
+    def __init__(self) -> None:
+        command = ["/bin/sh", "-c", f"read word || kill -s KILL -- -{os.getpgrp()}"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+
+    def lives(self) -> bool:
+        """Whether it is there."""
+        return self._process.poll() is None
+
+    def dismiss(self) -> None:
+        """There is nothing left to end."""
+        with suppress(BrokenPipeError):
+            self._process.communicate(b"done\n")
 
 
 @contextmanager
 def _marks() -> Iterator[Path]:
-    """A folder where workers mark that they are busy."""
-    folder = Path(tempfile.mkdtemp(prefix="evostem-pool-"))
+    """A folder where workers mark that they are busy, in one that is the user's alone; what others left there goes."""
+    root = node_folder()
+    root.mkdir(mode=0o700, exist_ok=True)
+    for old in root.iterdir():
+        if time.time() - old.stat().st_mtime > LEFT_S:
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(dir=root))
     try:
         yield folder
     finally:

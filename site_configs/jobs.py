@@ -57,8 +57,11 @@ def cancel_jobs(path: Path) -> int:
             jobs.setdefault(kind, set()).add(job)
     reached = True
     for kind, known in jobs.items():
-        named = _named(kind, names)
-        reached = _cancel(kind, sorted(known | (named or set()))) and named is not None and reached
+        listed = _listed(kind)
+        ours = {job for job, name in (listed or {}).items() if name.startswith(tuple(names))}
+        # A number that is another job's now, or on another cluster, is not ours; one that is not listed has ended.
+        there = sorted(ours | (known - (listed or {}).keys()))
+        reached = (not there or _cancel(kind, there)) and listed is not None and reached
     if reached:
         path.unlink(missing_ok=True)
     return sum(map(len, jobs.values()))
@@ -84,15 +87,15 @@ def _cancel(kind: str, jobs: list[str]) -> bool:
     return True
 
 
-def _named(kind: str, names: set[str]) -> set[str] | None:
-    """Unfinished jobs whose name begins with one of these; None if the batch system is out of reach."""
+def _listed(kind: str) -> dict[str, str] | None:
+    """The names of the user's unfinished jobs by their numbers; None if the batch system is out of reach."""
     if kind not in BY_NAME:
-        return set()
+        return {}
     status, said = _run(shlex.split(BY_NAME[kind].format(user=os.getuid())))
     if status is None or (status and UNREACHABLE.search(said)):
         return None
     parts = (line.strip().partition(" ") for line in said.splitlines())
-    return {job for job, _, name in parts if NUMBER.fullmatch(job) and name.strip().startswith(tuple(names))}
+    return {job: name.strip() for job, _, name in parts if NUMBER.fullmatch(job)}
 
 
 def _run(command: list[str]) -> tuple[int | None, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(ge=1)]
 AFFINITY = re.compile(r"none|block|block-reverse|alternating|list(:[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)+")
@@ -19,6 +20,16 @@ def _walltime(text: str) -> str:
     if not WALLTIME.fullmatch(text) or not seconds_of(text):
         raise ValueError(f"'{text}' is not HH:MM:00, of a minute at least")
     return text
+
+
+def _text(walltime: object) -> object:
+    """TOML takes 02:00:00 without quotes for a time of day."""
+    return walltime.isoformat() if isinstance(walltime, time) else walltime
+
+
+def _listed(lines: object) -> object:
+    """One line is a list of one."""
+    return [lines] if isinstance(lines, str) else lines
 
 
 def _one_line(line: str) -> str:
@@ -38,6 +49,7 @@ def _affinity(text: str) -> str:
 
 
 Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Lines = Annotated[tuple[Line, ...], BeforeValidator(_listed)]
 Options = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,@:/+-]+$")]
 
@@ -48,7 +60,7 @@ class SiteSettings(BaseModel):
     In TOML, a site is `like` another: "local", "slurm", "lsf", "pbs", a named machine, or a site file of the user's;
     what is given beside goes before what that says. `name` is that of the site, or its file.
 
-    The batch system: `account` (or project), `queue` (or partition), Slurm's `qos`, `walltime` HH:MM:SS of a job,
+    The batch system: `account` (or project), `queue` (or partition), Slurm's `qos`, `walltime` HH:MM:00 of a job,
     `scheduler_lines` (such as "#SBATCH --reservation=june"), `launcher_options` (of srun, jsrun, mpiexec),
     `select_options` (of PBS, such as "ngpus=4");
     `bsub_redirection` is off where `bsub FILE` takes the place of `bsub < FILE`. A job is a block of `nodes_per_block`
@@ -76,8 +88,8 @@ class SiteSettings(BaseModel):
     account: Name | None = None
     queue: Name | None = None
     qos: Name | None = None
-    walltime: Annotated[str, AfterValidator(_walltime)] = "01:00:00"
-    scheduler_lines: tuple[Line, ...] = ()
+    walltime: Annotated[str, BeforeValidator(_text), AfterValidator(_walltime)] = "01:00:00"
+    scheduler_lines: Lines = ()
     select_options: Options = ""
     launcher_options: Options = ""
     bsub_redirection: bool = True
@@ -94,7 +106,7 @@ class SiteSettings(BaseModel):
     cpu_affinity: Annotated[str, AfterValidator(_affinity)] = "block"
     mps: bool = False
     interface: str | None = None
-    setup: tuple[Line, ...] = ()
+    setup: Lines = ()
     node_local: str | None = None
     heartbeat_s: Count = 5
     poll_s: Count = 2

@@ -43,6 +43,7 @@ ALWAYS_NEEDED = {
     "lsf": ("interface",),
     "pbs": ("cores_per_node", "interface"),  # else it gives one core
 }
+LINES, OPTIONS = {"setup", "scheduler_lines"}, {"launcher_options"}
 DEEPEST = 8  # site files that are like site files
 
 
@@ -98,16 +99,29 @@ def resolved(values: dict[str, Any], source: str, folder: Path = Path(), depth: 
         if not isinstance(kind, str) or kind not in KINDS:
             hint = did_you_mean(kind if isinstance(kind, str) else "", KINDS)
             raise InputError(f"{source}: kind = {kind!r} is no kind of site; {hint}")
-        return {"name": kind, **BUILT_IN[kind], **own}
+        return on_top({"name": kind, **BUILT_IN[kind]}, own)
     if not isinstance(like, str) or depth > DEEPEST:
         raise InputError(f"{source}: like = {like!r} names no site, or one that is like itself")
     if like in BUILT_IN:
-        return {**resolved(BUILT_IN[like], like, folder, depth + 1), **own, "name": like}
+        return on_top(resolved(BUILT_IN[like], like, folder, depth + 1), {**own, "name": like})
     file = _file(like, source, folder)
     inner = _read(file)
     below = resolved(inner, str(file), file.parent, depth + 1)
     _validated(below, str(file))  # so that what is wrong in the file is said to be there
-    return {**below, **own, "name": str(file.absolute())}
+    return on_top(below, {**own, "name": str(file.absolute())})
+
+
+def on_top(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Values on top of others: they take their place, but for lines and options, which are added to them."""
+    whole = {**below, **own}
+    for name in LINES & own.keys() & below.keys():
+        lines = [own[name]] if isinstance(own[name], str) else own[name]
+        if isinstance(lines, list | tuple):  # else it is refused later
+            whole[name] = [*below[name], *lines]
+    for name in OPTIONS & own.keys() & below.keys():
+        if isinstance(own[name], str):
+            whole[name] = f"{below[name]} {own[name]}".strip()
+    return whole
 
 
 def refuse_name(values: dict[str, Any], source: str) -> None:

@@ -15,7 +15,7 @@ from data_prep.label_files.legend import parse_legend
 from data_prep.tiles import TILE_SIZES
 from site_configs.local import here
 from site_configs.settings import SiteSettings
-from site_configs.sites import refuse_name, resolved, site_keys, site_named
+from site_configs.sites import on_top, refuse_name, resolved, site_keys, site_named
 
 
 def _listed(frame: object) -> object:
@@ -203,8 +203,8 @@ def _site(kept: Any, asked: dict[str, Any], file: Path | None) -> Any:
     if "like" not in asked:
         source, folder = ("command line", Path()) if file is None else (str(file), file.parent)
         return {**resolved(kept, source, folder), **asked}
-    own = {key: value for key, value in kept.items() if key != "like" and "kind" not in kept}  # else another's, kept
-    return {**resolved({"like": asked.pop("like")}, "command line"), **own, **asked}
+    own = {key: value for key, value in kept.items() if key not in ("like", "kind") and "name" not in kept}
+    return {**on_top(resolved({"like": asked.pop("like")}, "command line"), own), **asked}
 
 
 def read_config(file: Path | None) -> dict[str, Any]:

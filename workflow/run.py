@@ -97,6 +97,7 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
     check_network(config)
     source = source_of(config)
     targets = targets_of(config, source)
+    before = folder.site_before()
     with folder.claimed(config):
         if folder.finished:
             progress.say(f"{folder.path} is finished; --name gives a new run another folder")
@@ -107,7 +108,10 @@ def _run(config: RunConfig, folder: RunFolder, progress: Progress) -> None:
             log.setLevel(logging.INFO)
             log.propagate = False
             try:
-                progress.say(f"{'going on with' if folder.journal.exists() else 'new run in'} {folder.path}")
+                where = f", on {config.site.name}" if config.site.on_cluster else ""
+                progress.say(f"{'going on with' if folder.journal.exists() else 'new run in'} {folder.path}{where}")
+                if before not in (None, config.site.name):
+                    progress.say(f"note: it was on {before} before; --site says where")
                 for note in notes_of(config):
                     progress.say(f"note: {note}")
                 for warning in warnings_of(config.site, longest_of(config)):

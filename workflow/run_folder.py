@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import platform
+import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,12 +55,22 @@ class RunFolder:
         self.log = self.path / "evostem.log"
         self.parsl = self.path / "parsl"
         self.jobs = self.path / "jobs.txt"
+        self.identity = self.path / ".identity"
         self.study = self.path / "optuna.db"
 
     @property
     def site_name(self) -> str:
         """What the names of this run's jobs begin with: the same in all its lives, and another for another run."""
-        return "evostem" + hashlib.sha256(f"{socket.gethostname()}:{self.path}".encode()).hexdigest()[:8]
+        if not self.identity.exists():
+            with whole_file(self.identity) as temporary:
+                temporary.write_text(secrets.token_hex(4))
+        return "evostem" + self.identity.read_text()[:8]
+
+    def site_before(self) -> str | None:
+        """The name of the site where the run was last; None for one that is new."""
+        with suppress(InputError):
+            return load_config(self.config, {}).site.name if self.config.exists() else None
+        return None
 
     @property
     def finished(self) -> bool:
@@ -106,7 +115,9 @@ class RunFolder:
         """The lock file of a folder that is new, or holds a run."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.mkdir(mode=0o700, exist_ok=True)  # the keys to the workers are in it
+            self.path.mkdir(exist_ok=True)
+            if not self.config.exists():
+                self.path.chmod(0o700)  # the keys to the workers are in it
             strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
             if strange and not self.config.exists():
                 raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")

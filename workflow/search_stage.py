@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
-from apps.evaluate import EvaluationSettings
+from apps.evaluate import STAGING_S, EvaluationSettings
 from apps.finish import Finalist
 from apps.parsl_apps import Engine
 from apps.weights import WeightsFolder, kept_weights
@@ -117,7 +117,7 @@ class SearchStage:
 
     def _campaign(self, name: str, strategy: Strategy, budget: Budget, journal: Journal, together: int = 1) -> None:
         """One campaign, in which a worker is given so many networks `together`."""
-        crew = Crew(self.engine.workers, PATIENCE * together * self.settings.limit_s, together)
+        crew = Crew(self.engine.workers, PATIENCE * (together * self.settings.limit_s + STAGING_S), together)
         best = self.config.training.finalists
         weights = WeightsFolder(self.folder.weights, best, journal.evaluations())
         with (
@@ -170,7 +170,8 @@ def plan_of(tuning: TuningConfig) -> Plan:
 
 def longest_of(config: RunConfig) -> float:
     """For how many seconds an evaluation, or the full training of a network, may keep a worker."""
-    return max(_limit_s(config), config.training.seconds + START_S)
+    together = config.tuning.together or (TOGETHER_ON_GPU if config.site.gpus_per_node else 1)
+    return max(together * _limit_s(config), config.training.seconds + START_S)
 
 
 def _limit_s(config: RunConfig) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from rich.table import Table
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Status
 from search.reading import JournalReader
+from site_configs.address import loopback
 from site_configs.advice import warnings_of
 from site_configs.executors import Purpose
 from site_configs.script import job_script
@@ -23,7 +23,7 @@ from site_configs.settings import SiteSettings
 from site_configs.sites import BUILT_IN, missing, site_named
 from workflow.config import RunConfig, load_config
 from workflow.inputs import plain_name
-from workflow.run import BAD_INPUT, answer, start
+from workflow.run import BAD_INPUT, FAILED, answer, start
 from workflow.run_folder import RunFolder, to_toml
 from workflow.search_stage import longest_of
 
@@ -80,7 +80,7 @@ def _script(settings: SiteSettings, longest_s: float) -> str:
     try:
         return job_script(settings, purpose)
     except InputError:
-        return job_script(settings.model_copy(update={"interface": "lo"}), purpose)
+        return job_script(settings.model_copy(update={"interface": loopback()}), purpose)
 
 
 def _size(settings: SiteSettings) -> str:
@@ -93,7 +93,10 @@ def _size(settings: SiteSettings) -> str:
 
 
 def tested(site: dict[str, Any], minutes: float, runs: Path) -> int:
-    """Search for a while on a site with a small simulated movie, and tell of its nodes; returns the exit status."""
+    """Search for a while on a site with a small simulated movie, and tell of its nodes.
+
+    Returns the exit status: that of the run, or 1 if a node has warned of something.
+    """
     from data_prep.simulate import MovieSettings, simulate_movie
 
     name = f"site_test_{plain_name(Path(site['like']))}_{time.strftime('%Y%m%d_%H%M%S')}"
@@ -114,18 +117,17 @@ def tested(site: dict[str, Any], minutes: float, runs: Path) -> int:
         except OSError as error:
             raise InputError(f"{runs}: cannot hold the movie ({error.strerror}); see --runs") from None
 
-    return start(None, options, folder.path, simulate) or answer(_telling(folder))
-
-
-def _telling(folder: RunFolder) -> Callable[[], None]:
-    """What there is to tell of the nodes of a run."""
+    status = start(None, options, folder.path, simulate)
+    if status:
+        return status
+    evaluations: list[Evaluation] = []
 
     def tell() -> None:
         with closing(JournalReader(folder.journal)) as journal:
-            evaluations = list(journal.evaluations())
+            evaluations.extend(journal.evaluations())
         Console().print(nodes_table(evaluations))
 
-    return tell
+    return answer(tell) or (FAILED if any(evaluation.warning for evaluation in evaluations) else 0)
 
 
 def nodes_table(evaluations: list[Evaluation]) -> Table:

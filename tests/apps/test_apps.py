@@ -17,8 +17,10 @@ from apps.finish import Finalist, crop, keep_best, train_finalist, try_finalist
 from apps.limits import TimeLimitError, time_limit
 from apps.parsl_apps import Engine, StageError, run_task
 from apps.prepare import Source, label_frames, make_tiles, stage_tiles, tune_baseline
+from data_prep.errors import InputError
 from data_prep.labels import LabelledFrame, load_labels
 from data_prep.objects import Objects
+from data_prep.staging import stage
 from data_prep.tiles import load_tiles
 from networks.detector import load_detector
 from networks.genome import LENGTH, encode
@@ -202,6 +204,39 @@ def test_a_hanging_evaluation_is_given_up(settings, monkeypatch):
     hurried = EvaluationSettings(**{**vars(settings), "limit_s": 0.3})
     evaluation = evaluated(request_for(GENOME), hurried)
     assert evaluation.status is Status.TIMED_OUT
+
+
+def test_a_copy_that_takes_too_long_is_no_fault_of_the_network(settings, monkeypatch):
+    """Its time is not the network's, which has its own in full."""
+    expected = evaluated(request_for(GENOME), settings).scores
+    monkeypatch.setattr("apps.evaluate.stage", lambda *_: time.sleep(30))
+    monkeypatch.setattr("apps.evaluate.STAGING_S", 1.0)
+    began = time.monotonic()
+    evaluation = evaluated(request_for(GENOME), settings)
+    assert time.monotonic() - began < 20
+    assert (evaluation.status, evaluation.scores) == (Status.OK, expected)
+    assert evaluation.warning == "no copy was made within 1 s, the shared file is read"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_copy_has_longer_than_a_hurried_network(settings, monkeypatch):
+    def slow(*asked):
+        time.sleep(1.0)
+        return stage(*asked)
+
+    monkeypatch.setattr("apps.evaluate.stage", slow)
+    monkeypatch.setattr("networks.train.train", lambda *_: time.sleep(30))
+    evaluation = evaluated(request_for(GENOME), replace(settings, limit_s=0.3))
+    assert (evaluation.status, evaluation.warning) == (Status.TIMED_OUT, "")
+
+
+def test_tiles_that_have_changed_are_not_read(settings, monkeypatch):
+    def changed(*_):
+        raise InputError("tiles.h5: has changed")
+
+    monkeypatch.setattr("apps.evaluate.stage", changed)
+    evaluation = evaluated(request_for(GENOME), settings)
+    assert (evaluation.status, evaluation.reason) == (Status.CRASHED, "InputError: tiles.h5: has changed")
 
 
 def test_the_limit_leaves_no_alarm_behind():

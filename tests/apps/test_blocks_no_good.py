@@ -242,6 +242,48 @@ def test_strikes_of_before_do_not_end_it_when_the_workers_have_gone(site_of):
     assert site.blocks.workers == 4
 
 
+def test_strikes_do_not_end_it_while_another_block_waits(site_of):
+    """It may be a good one: of two queues or nodes, one may be broken."""
+    site = site_of(most=2, wanted=True)
+    site.look()
+    (waiting, _) = site.executor.active
+    for _ in range(2 * STRIKES):
+        site.lose(site.executor.active[-1])
+        site.look(LOOK_S)
+        assert not site.executor.bad_state_is_set
+        assert waiting in site.executor.active
+        site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S)
+    for block in site.executor.active:  # none is left, and none was any good
+        site.lose(block)
+    site.look(LOOK_S)
+    assert isinstance(site.executor.executor_exception, BlocksError)
+
+
+def test_blocks_that_end_early_do_not_end_it_while_another_waits(site_of):
+    site = site_of(most=2, wanted=True)
+    site.look()
+    waiting = site.executor.active[0]
+    for _ in range(2 * FRUITLESS):
+        end_early(site, fruitful=False)
+        assert not site.executor.bad_state_is_set
+        site.wait_for_a_new_block(longest_s=2 * SHORT_BACKOFF_S)
+    assert waiting in site.executor.active
+
+
+def test_strikes_do_not_end_it_while_another_block_s_workers_are_on_their_way(site_of):
+    site = site_of(most=2, wanted=True)
+    site.look()
+    site.executor.status_facade["0"] = JobStatus(JobState.RUNNING)
+    for _ in range(STRIKES):
+        site.lose(site.executor.active[-1])
+        site.look(LOOK_S)
+        site.wait_for_a_new_block(longest_s=2 * LONGEST_BACKOFF_S)
+    assert not site.executor.bad_state_is_set
+    site.executor.connect("0")
+    site.look_for(LIVED_S + 2 * LOOK_S)
+    assert site.blocks.workers == 2
+
+
 def test_a_good_block_makes_up_for_bad_ones(site_of):
     site = site_of(most=1, wanted=True)
     site.look()

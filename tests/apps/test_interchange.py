@@ -31,6 +31,9 @@ class FakeExecutor:
         self._result_queue_thread = None
         self.reason = None
         self.failed = 0  # times
+        self.job_ids_to_block = {"job-0": "0", "job-1": "1"}
+        self.cancelled = []
+        self.provider = SimpleNamespace(cancel=self.cancelled.extend)
 
     @property
     def bad_state_is_set(self):
@@ -177,6 +180,35 @@ def test_the_others_live_on(executor_of):
     assert [executor.bad_state_is_set for executor in executors] == [False, True, False]
 
 
+def test_that_others_go_on_is_said_and_the_jobs_of_the_dead_one_are_cancelled(executor_of):
+    executors, said = [executor_of(), executor_of(status=3)], []
+    for _ in range(3):
+        give_up_dead(executors, said.append)
+    assert said == ["Parsl's interchange ended with status 3; the other executors go on without its nodes"]
+    assert [executor.cancelled for executor in executors] == [[], ["job-0", "job-1"]]
+
+
+def test_of_the_last_one_nothing_is_said_but_by_its_error(executor_of):
+    executors, said = [executor_of(status=1), executor_of()], []
+    give_up_dead(executors, said.append)
+    executors[1].interchange_proc.kill()
+    executors[1].interchange_proc.wait()
+    give_up_dead(executors, said.append)
+    assert [executor.bad_state_is_set for executor in executors] == [True, True]
+    assert len(said) == 1
+
+
+def test_a_batch_system_that_does_not_cancel_keeps_no_other_from_being_given_up(executor_of):
+    def fail(_jobs):
+        raise OSError("qdel: no answer")
+
+    executors = [executor_of(status=1), executor_of(), executor_of(status=2)]
+    executors[0].provider.cancel = fail
+    give_up_dead(executors)
+    assert [executor.bad_state_is_set for executor in executors] == [True, False, True]
+    assert executors[2].cancelled == ["job-0", "job-1"]
+
+
 def test_whoever_waits_for_its_answer_waits_no_longer(executor_of, monkeypatch):
     monkeypatch.setattr(apps.interchange, "HUNG_S", 0.1)
     executor = executor_of()
@@ -198,18 +230,18 @@ def test_whoever_waits_for_its_answer_waits_no_longer(executor_of, monkeypatch):
 
 def test_it_is_looked_after_during_the_block(executor_of, monkeypatch):
     monkeypatch.setattr(apps.interchange, "WATCH_S", 0.02)
-    executor, given_up = executor_of(), threading.Event()
+    executor, given_up, said = executor_of(), threading.Event(), []
     fail = executor.set_bad_state_and_fail_all
     executor.set_bad_state_and_fail_all = lambda error: (fail(error), given_up.set())
-    with watched([executor]):
+    with watched([executor], said.append):
         executor.interchange_proc.kill()
         assert given_up.wait(20)
-    assert executor.failed == 1
+    assert (executor.failed, said) == (1, [])  # nobody goes on
 
 
 def test_one_that_dies_in_the_last_moment_is_given_up_too(executor_of):
     executor = executor_of()
-    with suppress(KeyboardInterrupt), watched([executor]):
+    with suppress(KeyboardInterrupt), watched([executor], print):
         executor.interchange_proc.kill()
         executor.interchange_proc.wait()
         raise KeyboardInterrupt

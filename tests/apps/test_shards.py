@@ -14,6 +14,7 @@ from parsl.jobs.states import JobState, JobStatus
 from apps.blocks import TELL_S, Blocks, BlocksError
 from apps.evaluate import EvaluationSettings
 from apps.interchange import InterchangeLostError
+from apps.limits import GRACE_S
 from apps.parsl_apps import Engine
 from search.evaluation import Request
 from search.verdict import LOST
@@ -104,6 +105,18 @@ def test_beyond_its_workers_each_has_its_share():
     for _ in range(6 + 4):
         engine.submit(math.sqrt, 2.0)
     assert busy_with(*shards) == [4, 6]
+
+
+def test_each_task_has_a_limit_after_which_its_node_is_given_up():
+    shard, limits = Shard(3), []
+    shard.blocks.took = lambda _task, limit_s: limits.append(limit_s)
+    engine = engine_of(shard)
+    engine.submit(math.sqrt, 2.0)
+    engine.submit(math.sqrt, 2.0, limit_s=7.0)
+    engine.evaluator(EvaluationSettings(Path("tiles.h5"), "digest", None, 3, 30.0, 60.0))(
+        Request(0, "evolution", 0, b"", 5)
+    )
+    assert limits == [6 * 3600.0, 7.0, 60.0 + 120.0 + GRACE_S]  # of a network: its own, and for its copy of the tiles
 
 
 def test_a_finished_task_is_replaced_where_it_was():

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.clusters.host import processes, wait_until
+from tests.clusters.host import carrying, wait_until
 from tests.clusters.slurm import SlurmCluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,17 +53,22 @@ class Chaos:
         self.driver = None
         self.known = {}
         self.happened = []
+        self.excused = False  # whether something has happened that may end a driver
+        self.unexcused = []
         self.crashed = {}
 
     def start(self):
         command = [sys.executable, "-m", "tests.chaos.driver", str(self.folder), str(self.site), str(self.evaluations)]
         self.driver = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log)
+        self.excused = False
 
     def run(self, seconds):
         """Let faults happen for some time, then let the campaign come to its end; returns what happened."""
         until = time.monotonic() + seconds
         while self.driver is None or self.driver.poll() != 0:
             if self.driver is None or self.driver.poll() is not None:
+                if self.driver is not None and not self.excused:
+                    self.unexcused.append(f"status {self.driver.returncode} after {self.happened[-3:]}")
                 self.start()
             now = time.monotonic()
             if now < until:
@@ -83,8 +88,9 @@ class Chaos:
     def fault(self):
         """Something goes wrong."""
         name = self.random.choices(*zip(*FAULTS.items(), strict=True))[0]
-        with suppress(psutil.Error, IndexError, RuntimeError):
+        with suppress(psutil.Error, IndexError, RuntimeError):  # there is none of it at the moment
             self.happened.append(f"{name} {getattr(self, name)() or ''}".strip())
+            self.excused = self.excused or name in ENDS_A_DRIVER
 
     def kill_a_process(self):
         """Of a job: a shell, srun, the guard, a pool, a worker, idle or not."""
@@ -157,9 +163,11 @@ class Chaos:
         self.look()
         assert len(self.known) == self.evaluations, f"{len(self.known)} of {self.evaluations} evaluations"
         wait_until(lambda: not self.cluster.jobs(), "no job left", 30)
-        wait_until(lambda: not processes(str(self.folder)), "no process left", 30)
+        wait_until(lambda: not carrying(f"PYTHONPATH={self.folder}:"), "no process left", 30)
+        assert not self.unexcused, self.unexcused
 
 
+ENDS_A_DRIVER = {"kill_the_driver", "interrupt_the_driver", "kill_the_interchange"}
 # How often each happens, beside the others.
 FAULTS = {
     "kill_a_process": 10,

@@ -349,3 +349,16 @@ def test_the_folder_on_a_node_is_the_users_own(monkeypatch: pytest.MonkeyPatch) 
     assert node_root("$BURST") == node_root("${BURST}") == Path("/mnt/bb/somebody") / name
     assert node_root("~/fast") == Path("/home/somebody/fast") / name
     assert node_root(None).parent == Path(tempfile.gettempdir())
+
+
+def test_a_node_s_own_temporary_folder_is_used_though_its_pool_has_a_shorter_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name, long = f"evostem-{os.geteuid()}", f"/local/{'job' * 40}"
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    monkeypatch.setenv("EVOSTEM_TMPDIR", long)
+    assert node_root(None) == node_root("$TMPDIR") == node_root("${TMPDIR}") == Path(long) / name
+    assert node_root("$TMPDIR/fast") == Path(long) / "fast" / name
+    assert node_root("/scratch") == Path("/scratch") / name
+    monkeypatch.delenv("EVOSTEM_TMPDIR")
+    assert node_root("$TMPDIR") == Path("/tmp") / name

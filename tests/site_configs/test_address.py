@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from data_prep.errors import InputError
-from site_configs.address import address_of
+from site_configs.address import address_of, loopback
 
 
 def address(family, text):
@@ -57,3 +57,12 @@ def test_this_very_machine_has_addresses(monkeypatch):
     for name, addresses in found.items():
         if addresses:
             assert address_of(name) in addresses
+
+
+def test_the_interface_that_only_this_machine_can_reach_is_found(monkeypatch):
+    assert loopback() == "lo"
+    there = {"hsn0": [address(socket.AF_INET, "10.128.0.7")], "lo0": [address(socket.AF_INET, "127.0.0.1")]}
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: there)
+    assert loopback() == "lo0"  # as BSD and macOS call it
+    monkeypatch.undo()
+    assert address_of(loopback()) == "127.0.0.1"

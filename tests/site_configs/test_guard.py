@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 import site_configs.guard
-from site_configs.guard import RESTARTS, alive, guard, main
+from site_configs.guard import LEFT_S, RESTARTS, _marks, alive, guard, main, node_folder
 
 
 def wait_until(condition, seconds=20):
@@ -142,6 +143,21 @@ def test_what_a_killed_pool_has_started_goes_before_the_next_pool_comes(tmp_path
     process.wait()
 
 
+def test_an_undertaker_that_dies_is_replaced(tmp_path):
+    process, pool = started(tmp_path)
+
+    def undertakers():
+        return [one for one in psutil.Process(process.pid).children() if one.name() == "sh" and running(one.pid)]
+
+    (first,) = wait_until(undertakers)
+    first.kill()
+    assert wait_until(lambda: [one for one in undertakers() if one.pid != first.pid])
+    assert running(pool)  # it did not matter
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not running(pool))
+
+
 def test_a_guard_that_is_told_to_end_ends_its_pool(tmp_path):
     process, pool = started(tmp_path)
     process.terminate()
@@ -194,3 +210,80 @@ def test_without_the_service_workers_are_started_all_the_same():
 def test_a_command_line_that_makes_no_sense_is_refused():
     with pytest.raises(SystemExit):
         main(["--vendor=cray", "--", "true"])
+
+
+# ----- what there is on a node
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """In place of the user's folder in /tmp."""
+    path = tmp_path / "pools"
+    monkeypatch.setattr(site_configs.guard, "node_folder", lambda: path)
+    return path
+
+
+def old(path):
+    """A folder that was left more than a week ago, with something in it."""
+    path.mkdir(parents=True)
+    (path / "1234").touch()
+    os.utime(path, (time.time() - LEFT_S - 60,) * 2)
+    return path
+
+
+def test_the_folder_of_a_node_is_the_user_s_alone(tmp_path):
+    assert node_folder() == Path("/tmp") / f"evostem-{os.geteuid()}-pools"
+    out = tmp_path / "mode"
+    code = (
+        "import os, pathlib; marks = pathlib.Path(os.environ['EVOSTEM_MARKS']); "
+        f"pathlib.Path({str(out)!r}).write_text(f'{{marks.parent}} {{marks.stat().st_mode:o}}')"
+    )
+    subprocess.run([sys.executable, "-m", "site_configs.guard", "--", *python(code)], check=True)
+    assert out.read_text() == f"{node_folder()} 40700"
+    assert node_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_what_killed_guards_have_left_is_removed_after_a_week(folder):
+    left, young = old(folder / "left"), folder / "young"
+    young.mkdir()
+    with _marks() as marks:
+        assert (marks.parent, marks.is_dir()) == (folder, True)
+        assert not left.exists()
+    assert list(folder.iterdir()) == [young]
+
+
+def test_two_guards_may_remove_what_was_left_at_the_same_time(folder, monkeypatch):
+    """As where the jobs of a shared node begin together."""
+    for name in ("one", "two", "three"):
+        old(folder / name)
+    remove = shutil.rmtree
+
+    def with_another(path, **options):
+        for one in [path, *folder.iterdir()] if path.parent == folder else [path]:
+            remove(one, **options)
+
+    with monkeypatch.context() as other:
+        other.setattr(site_configs.guard.shutil, "rmtree", with_another)
+        with _marks() as marks:
+            assert marks.is_dir()
+
+
+@pytest.mark.parametrize(("length", "kept"), [(35, False), (61, True), (200, True)])
+def test_a_node_s_own_temporary_folder_is_kept_where_sockets_need_a_shorter_one(length, kept, tmp_path):
+    own = Path("/tmp") / f"evostem-test-{os.getpid()}-".ljust(length - 5, "x")
+    own.mkdir()
+    out = tmp_path / "environment"
+    code = (
+        "import json, os; from data_prep.staging import node_root; "
+        "there = {'asked': str(node_root('$TMPDIR')), 'none': str(node_root()), **os.environ}; "
+        f"open({str(out)!r}, 'w').write(json.dumps(there))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "EVOSTEM_TMPDIR"} | {"TMPDIR": str(own)}
+    try:
+        subprocess.run([sys.executable, "-m", "site_configs.guard", "--", *python(code)], check=True, env=environment)
+    finally:
+        own.rmdir()
+    told = json.loads(out.read_text())
+    assert told["TMPDIR"] == ("/tmp" if kept else str(own))
+    assert told.get("EVOSTEM_TMPDIR") == (str(own) if kept else None)
+    assert told["asked"] == told["none"] == str(own / f"evostem-{os.geteuid()}")

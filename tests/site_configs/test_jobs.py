@@ -140,6 +140,26 @@ def test_jobs_of_our_name_are_cancelled_too_and_nobody_elses(system, path, kind,
     assert system.cancelled() == {(cancel, job) for job in ("7", "9", "11", "12")}
 
 
+@pytest.mark.parametrize(("kind", "cancel", "ask"), [("slurm", "scancel", "squeue"), ("lsf", "bkill", "bjobs")])
+def test_a_number_that_is_somebody_else_s_job_now_is_left_alone(system, path, kind, cancel, ask):
+    """Batch systems begin anew with numbers, and a folder may have come from another cluster."""
+    system.says(ask, QUEUE)
+    cancel_jobs(noted(path, f"{kind} 7", f"{kind} 9", f"{kind} 13", f"{kind} 16", f"{kind} 17"))
+    assert system.cancelled() == {(cancel, job) for job in ("7", "9", "11", "12")}
+    assert not path.exists()
+    system.says(ask, "13 somebody's job\n")
+    calls = len(system.calls())
+    assert cancel_jobs(noted(path, f"{kind} 13")) == 1
+    assert [call.split()[0] for call in system.calls()[calls:]] == [ask]  # there is nothing to cancel
+    assert not path.exists()
+
+
+def test_what_cannot_be_listed_is_cancelled_by_its_number(system, path):
+    system.says("squeue", "slurm_load_jobs error: Invalid user id\n", status=1)
+    cancel_jobs(noted(path, "slurm 7", "pbs 13"))
+    assert system.cancelled() == {("scancel", "7"), ("qdel", "13")}
+
+
 def test_only_the_user_s_own_jobs_are_looked_at(system, path):
     cancel_jobs(noted(path, "slurm 7"))
     assert [call for call in system.calls() if call.startswith("squeue")] == [

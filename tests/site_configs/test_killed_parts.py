@@ -11,7 +11,7 @@ import pytest
 
 import apps.parsl_apps
 from search.evaluation import Status
-from tests.clusters.host import wait_until
+from tests.clusters.host import carrying, wait_until
 
 pytestmark = [
     pytest.mark.htex,
@@ -86,7 +86,8 @@ PARTS = [worker, undertaker, tracker, server, pool, guard, script, shell]
 
 
 def none_left(folder):
-    return wait_until(lambda: not of_run(folder), "no process left", 30)
+    """All that works for the campaign has it in its environment."""
+    return wait_until(lambda: not carrying(f"PYTHONPATH={folder.parent}:"), "no process left", 30)
 
 
 def test_whatever_part_is_killed_at_work_the_campaign_goes_on(short_campaign):
@@ -124,6 +125,7 @@ def test_workers_that_wait_are_not_stuck_when_one_of_them_is_killed(short_campai
 def test_a_pool_that_hangs_is_noticed_by_its_silence(short_campaign, monkeypatch):
     """All of its workers stand still, while its heartbeats go on."""
     monkeypatch.setattr(apps.parsl_apps, "GRACE_S", 2.0)
+    monkeypatch.setattr(apps.parsl_apps, "STAGING_S", 1.0)
     folder = short_campaign.folder / "parsl"
 
     def stop():

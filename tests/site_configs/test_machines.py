@@ -9,6 +9,7 @@ from parsl.launchers import JsrunLauncher, MpiExecLauncher, SrunLauncher
 from parsl.providers import LSFProvider, PBSProProvider, SlurmProvider
 
 from site_configs.executors import RETRIES, Purpose, retry_cost
+from site_configs.guard import node_folder
 from site_configs.sites import config_for, settings_of, site_named
 from workflow.config import load_config
 
@@ -62,7 +63,7 @@ def test_all_machines_have_in_common_what_thousands_of_nodes_ask_for(tmp_path, n
     assert executor.block_error_handler is noop_error_handler
     assert executor.available_accelerators == []  # workers choose their own
     assert executor.drain_period == 3600 - 160 - 60
-    assert executor.worker_logdir_root == "/tmp"
+    assert executor.worker_logdir_root == str(node_folder())
     provider = executor.provider
     assert (provider.init_blocks, provider.min_blocks, provider.max_blocks) == (0, 0, 1)
     assert provider.nodes_per_block == (10 if name == "polaris" else 1)  # its queue takes 10 to 496 nodes
@@ -238,8 +239,12 @@ def test_settings_reach_the_provider(tmp_path, name):
     assert (provider.min_blocks, provider.max_blocks) == (2, 10)
     assert f"{mark} --one\n{mark} --two" in provider.scheduler_options
     assert f"{mark} {queue}other" in provider.scheduler_options.split("\n")
-    assert provider.worker_init.startswith("module load python\nexport PATH=")
+    own = "".join(f"{line}\n" for line in site_named(name).setup)  # what a machine itself needs goes first
+    assert provider.worker_init.startswith(f"{own}module load python\nexport PATH=")
+    for line in site_named(name).scheduler_lines:
+        assert line in provider.scheduler_options.split("\n")
     assert options(executor)[-1] == "--of-mine=1"
+    assert set(site_named(name).launcher_options.split()) < set(options(executor))
     assert (executor.heartbeat_period, executor.heartbeat_threshold) == (30, 150)
     assert provider.status_polling_interval == 15
     assert executor.drain_period == 9000 - 160 - 60

@@ -1,7 +1,7 @@
 """The scripts that are submitted, beside ones that were reviewed against the manuals of batch systems and launchers.
 
 In `scripts/` is what a job of two nodes is for each machine, of ten at Polaris, whose queue takes no fewer. A change
-there is to be reviewed in the same way.
+there is to be reviewed in the same way. Who submits a script is not in them: the number of the user is UID.
 """
 
 import os
@@ -18,7 +18,7 @@ import pytest
 
 from data_prep.errors import InputError
 from site_configs.executors import Purpose
-from site_configs.guard import _from_now_on
+from site_configs.guard import _from_now_on, node_folder
 from site_configs.script import job_script
 from site_configs.sites import config_for, settings_of
 
@@ -45,7 +45,8 @@ def login_node(monkeypatch, tmp_path_factory):
 
 
 def script(values, purpose=PURPOSE, **changed):
-    return job_script(settings_of({**values, **changed}, "test"), purpose)
+    text = job_script(settings_of({**values, **changed}, "test"), purpose)
+    return text.replace(str(node_folder()), "/tmp/evostem-UID-pools")
 
 
 def command(text):
@@ -88,7 +89,7 @@ def test_the_guard_is_told_what_the_pool_is_started_for(values):
     assert pool[pool.index("-p") + 1] == "0"
     assert pool[pool.index("--cert_dir") + 1] == f"{FOLDER}/certificates"
     assert {"--hb_period=60", "--hb_threshold=300", "--drain_period=6980"} <= set(pool)
-    assert "--logdir=/tmp/evostem-0" in pool  # on the node
+    assert "--logdir=/tmp/evostem-UID-pools/evostem-0" in pool  # on the node
 
 
 @pytest.mark.parametrize("values", SITES.values(), ids=SITES)

@@ -1,5 +1,7 @@
 """What may be said of a site, and what follows: workers, executors of many nodes, cores, the time a job is worked."""
 
+from datetime import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +45,23 @@ def test_a_walltime_is_hours_and_whole_minutes(walltime, seconds):
 )
 def test_another_form_of_walltime_is_refused(walltime):
     refused("is not HH:MM:00, of a minute at least", walltime=walltime)
+
+
+@pytest.mark.parametrize(("walltime", "text"), [(time(2, 0), "02:00:00"), (time(23, 59), "23:59:00")])
+def test_a_time_of_day_is_a_walltime_as_toml_has_it(walltime, text):
+    assert SiteSettings(walltime=walltime).walltime == text
+
+
+@pytest.mark.parametrize("walltime", [time(0), time(2, 0, 1), time(2, 0, 0, 500), 3600, None])
+def test_what_is_no_text_and_no_such_time_is_no_walltime(walltime):
+    refused("walltime", walltime=walltime)
+
+
+def test_one_line_is_a_list_of_one():
+    site = SiteSettings(kind="slurm", setup="module load x", scheduler_lines="#SBATCH -x n1")
+    assert (site.setup, site.scheduler_lines) == (("module load x",), ("#SBATCH -x n1",))
+    refused("setup", setup="")
+    refused("setup", setup="one\ntwo")
 
 
 def test_there_are_no_more_blocks_at_least_than_at_most():

@@ -51,9 +51,56 @@ def test_a_kind_alone_is_the_site_of_that_name(kind):
 
 def test_what_is_given_goes_before_what_the_site_says():
     frontier = site_named("frontier")
-    site = settings_of({"like": "frontier", "account": "abc123", "queue": "extended", "scheduler_lines": []}, "test")
-    changed = {"account": "abc123", "queue": "extended", "scheduler_lines": ()}
+    site = settings_of({"like": "frontier", "account": "abc123", "queue": "extended", "needs": []}, "test")
+    changed = {"account": "abc123", "queue": "extended", "needs": ()}
     assert site == frontier.model_copy(update=changed)
+
+
+MINE = ["#SBATCH --reservation=june", "#SBATCH -x n1"]
+
+
+def test_lines_and_options_are_added_to_what_the_site_says(tmp_path):
+    below = site_named("perlmutter")
+    own = [f"scheduler_lines = {MINE}", "setup = ['module load x']", "launcher_options = '--exact'"]
+    file = write(tmp_path / "group.toml", 'like = "perlmutter"', *own)
+    more = {"scheduler_lines": ["#SBATCH --nice"], "setup": ["module load y"], "launcher_options": "-v"}
+    site = settings_of({"like": str(file), **more}, "test")
+    assert site.scheduler_lines == (*below.scheduler_lines, *MINE, "#SBATCH --nice")
+    assert site.setup == (*below.setup, "module load x", "module load y")
+    assert site.launcher_options.split() == [*below.launcher_options.split(), "--exact", "-v"]
+    unchanged = settings_of({"like": "perlmutter", "scheduler_lines": [], "launcher_options": ""}, "test")
+    assert unchanged == below
+
+
+def test_options_that_are_no_lines_take_the_place_of_the_site_s(tmp_path):
+    file = write(tmp_path / "cluster.toml", 'like = "pbs"', "select_options = 'ngpus=4'", "needs = ['qos']")
+    site = settings_of({"like": str(file), "select_options": "ngpus=2", "needs": ["account"]}, "test")
+    assert (site.select_options, site.needs) == ("ngpus=2", ("account",))
+
+
+@pytest.mark.parametrize("like", ["frontier", "aurora", "slurm"])  # with lines, and without any
+def test_one_line_may_stand_alone(tmp_path, like):
+    below = site_named(like)
+    file = write(tmp_path / "cluster.toml", f"like = '{like}'", "setup = 'module load x'")
+    assert site_named(str(file)).setup == (*below.setup, "module load x")
+    above = write(tmp_path / "above.toml", 'like = "cluster.toml"', "setup = ['module load y']")
+    assert site_named(str(above)).setup == (*below.setup, "module load x", "module load y")
+    write(tmp_path / "above.toml", 'like = "cluster.toml"', "setup = 'module load y'")
+    assert site_named(str(above)).setup == (*below.setup, "module load x", "module load y")
+
+
+def test_what_a_site_was_has_nothing_added_to_it_when_it_is_read_back():
+    own = {"setup": "module load x", "launcher_options": "-v"}
+    for like in ("slurm", "perlmutter", "polaris", "aurora"):
+        before = settings_of({"like": like, **own}, "test")
+        assert settings_of(before.model_dump(mode="json"), "a run's config.toml") == before
+
+
+def test_a_walltime_may_stand_without_quotes(tmp_path):
+    file = write(tmp_path / "cluster.toml", 'like = "slurm"', "walltime = 02:30:00")
+    assert (site_named(str(file)).walltime, site_named(str(file)).walltime_s) == ("02:30:00", 9000)
+    write(file, 'like = "slurm"', "walltime = 02:30:10")
+    assert refusal(file).startswith(f"{file}: 'walltime': '02:30:10' is not HH:MM:00")
 
 
 def test_a_site_file_says_it_with_a_section_or_without(tmp_path):
@@ -168,7 +215,9 @@ def test_a_site_that_is_like_itself_is_told(tmp_path):
         ("name = 'mine'", "unknown key 'site.name'; did you mean 'like'?"),
         ("walltime = '2h'", "'walltime': '2h' is not HH:MM:00, of a minute at least"),
         ("account = 'a b'", "'account': "),
-        ("setup = 'module load x'", "'setup': "),
+        ("setup = 3", "'setup': "),
+        ("setup = ''", "'setup.0': "),
+        ("launcher_options = 3", "'launcher_options': "),
         ("setup = ['module load x', '']", "'setup.1': "),
         ("scheduler_lines = ['#PBS -x']", "scheduler_lines: '#PBS -x' does not begin with #SBATCH"),
         ("min_blocks = 3", "min_blocks 3 is more than max_blocks 1"),

@@ -9,9 +9,11 @@ import pytest
 from data_prep.errors import InputError
 from search.evaluation import Evaluation, Request, Status
 from search.journal import Journal
+from site_configs.sites import site_named
 from workflow.config import load_config
 from workflow.fingerprint import fingerprint
 from workflow.run_folder import RunFolder, to_toml
+from workflow.search_stage import longest_of
 
 
 @pytest.fixture(autouse=True)
@@ -261,3 +263,32 @@ def test_budgets_may_change_until_the_evolution_is_over(tmp_path):
         folder.claimed(asked("[search]\nevaluations = 91\nminutes = 30\n")).__enter__()
     with folder.claimed(longer):
         pass
+
+
+def test_what_a_config_says_of_a_site_goes_on_top_of_the_one_that_is_named(tmp_path):
+    frontier = site_named("frontier")
+    lines = ["account = 'abc123'", "setup = 'module load x'", "scheduler_lines = ['#SBATCH --nice']", "workers = 5"]
+    for like in ([], ["like = 'perlmutter'"], ["kind = 'slurm'"]):
+        file = write(tmp_path / "c.toml", "\n".join(["[site]", *like, *lines]))
+        site = load_config(file, {"movie": "m.tif", "site": {"like": "frontier", "workers": 3}}).site
+        assert (site.name, site.account, site.workers, site.queue) == ("frontier", "abc123", 3, frontier.queue)
+        assert site.setup == (*frontier.setup, "module load x")
+        assert site.scheduler_lines == (*frontier.scheduler_lines, "#SBATCH --nice")
+
+
+def test_nothing_of_a_site_that_a_run_has_kept_goes_on_top_of_another(tmp_path):
+    before = load_config(None, {"movie": "m.tif", "site": {"like": "perlmutter", "account": "abc123"}})
+    kept = write(tmp_path / "kept.toml", to_toml(json.loads(before.model_dump_json())))
+    assert load_config(kept, {"site": {"like": "frontier"}}).site == site_named("frontier")
+
+
+def test_the_longest_task_is_a_group_of_networks_or_a_full_training():
+    def longest(site, **sections):
+        return longest_of(load_config(None, {"movie": "m.tif", "site": {"like": site}, **sections}))
+
+    one = 4 * 12.0 + 60.0
+    assert longest("frontier") == longest("frontier", tuning={"together": 8}) == 8 * one
+    assert longest("frontier", tuning={"together": 2}) == 2 * one
+    assert longest("slurm", tuning={"together": 3}) == 3 * one
+    assert longest("slurm") == 160.0  # no GPUs: a network alone, and the training takes longer
+    assert longest("frontier", training={"seconds": 3600.0}) == 3660.0

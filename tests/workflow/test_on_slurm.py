@@ -1,6 +1,7 @@
 """Whole runs on a real Slurm: the same results as on this machine, and drivers that are killed in all ways."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from benchmarks.same_everywhere import in_common
-from tests.clusters.host import processes, wait_until
+from tests.clusters.host import carrying, wait_until
 
 pytestmark = [pytest.mark.htex, pytest.mark.slurm]
 EVOSTEM = str(Path(sys.executable).with_name("evostem"))
@@ -85,7 +86,7 @@ def test_a_network_does_as_well_on_a_cluster_as_on_this_machine(quiet_slurm, tin
 
 def left(cluster, folder):
     """Jobs and processes that a run has left."""
-    return cluster.jobs() or processes(str(folder))
+    return cluster.jobs() or carrying(f"EVOSTEM_TESTED={folder}\0")
 
 
 def test_however_a_driver_ends_nothing_is_left_and_the_same_command_goes_on(quiet_slurm, tiny_movie, tmp_path):
@@ -96,7 +97,10 @@ def test_however_a_driver_ends_nothing_is_left_and_the_same_command_goes_on(quie
 
     def started(before):
         """A driver that has got some results more."""
-        driver = subprocess.Popen(asked, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        marked = {**os.environ, "EVOSTEM_TESTED": str(folder)}  # as all that it starts will be, on nodes too
+        driver = subprocess.Popen(
+            asked, cwd=tmp_path, env=marked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         wanted = len(before) + 5
         wait_until(lambda: len(evaluations(folder)) >= wanted or driver.poll() is not None, "results", 120)
         assert driver.poll() is None, driver.stdout.read()

@@ -90,7 +90,7 @@ def test_a_run_killed_and_interrupted_goes_on_to_the_end(tiny_movie, tmp_path, m
         now = recorded(journal)
         assert before.items() <= now.items()
         before = now
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 10
         while children_of(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert children_of(tmp_path) == []

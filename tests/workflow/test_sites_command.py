@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,12 +12,15 @@ from typer.testing import CliRunner
 
 import data_prep.simulate
 import site_configs.advice
+from search.evaluation import Evaluation, Request, Status
+from search.journal import Journal
 from site_configs.executors import Purpose
 from site_configs.script import job_script
 from site_configs.sites import BUILT_IN, settings_of, site_named
 from workflow.cli import app
 from workflow.sites import DESCRIPTIONS
 
+LONGEST_S = 8 * 108.0  # of eight sets that are trained together: four times 12 s each, and a minute
 MACHINES = ["summit", "frontier", "perlmutter", "polaris", "aurora"]
 
 
@@ -24,7 +28,8 @@ MACHINES = ["summit", "frontier", "perlmutter", "polaris", "aurora"]
 def here(tmp_path, monkeypatch):
     """A folder to work in, on a login node with all interfaces and all commands."""
     address = SimpleNamespace(family=socket.AF_INET, address="10.1.2.3")
-    there = {name: [address] for name in ("lo", "ib0", "hsn0", "bond0")}
+    there = {name: [address] for name in ("ib0", "hsn0", "bond0")}
+    there["lo"] = [SimpleNamespace(family=socket.AF_INET, address="127.0.0.1")]
     monkeypatch.setattr("site_configs.address.psutil.net_if_addrs", lambda: there)
     monkeypatch.setattr(site_configs.advice.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -123,7 +128,7 @@ def test_the_script_is_shown_with_what_will_hurt(monkeypatch):
     done = evostem("sites", "check", "frontier", "--config", config)
     assert (done.exit_code, done.stderr) == (0, "")
     site = settings_of({"like": "frontier", "account": "abc123", "nodes_per_block": 4, "max_blocks": 3}, "test")
-    script = job_script(site, Purpose(Path("runs/NAME/parsl").absolute(), longest_s=160.0))
+    script = job_script(site, Purpose(Path("runs/NAME/parsl").absolute(), longest_s=LONGEST_S))
     assert done.stdout.startswith(script)
     assert done.stdout[len(script) :].splitlines()[1:] == [
         "warning: there is no sbatch here: run it where jobs are submitted",
@@ -162,12 +167,21 @@ def test_a_script_can_be_seen_where_the_machine_s_interface_is_not(here):
     assert done.exit_code == 2
     assert done.stdout.startswith("#!/bin/bash")
     assert "missing: site.interface: this machine has no network interface 'hsn0'" in done.stdout
+    assert " -a 127.0.0.1 " in done.stdout
+    here["lo0"] = here.pop("lo")  # as another system calls it
+    done = evostem("sites", "check", "frontier", "--config", config)
+    assert done.exit_code == 2
+    assert " -a 127.0.0.1 " in done.stdout
 
 
 def test_evaluations_are_as_long_as_the_config_has_them():
-    site = ["[site]", 'account = "abc123"', 'walltime = "00:30:00"']
-    assert "warning" not in evostem("sites", "check", "frontier", "--config", write("c.toml", *site)).stdout
-    long = write("c.toml", *site, "[search]", "seconds = 600.0")  # given up after four times that, and a minute
+    site = ["[site]", 'account = "abc123"', "walltime = 00:30:00"]
+    alone = ["[tuning]", "together = 1"]
+    assert "warning" not in evostem("sites", "check", "frontier", "--config", write("c.toml", *site, *alone)).stdout
+    done = evostem("sites", "check", "frontier", "--config", write("c.toml", *site))
+    assert f"is short for evaluations that may take {LONGEST_S:.0f} s" in done.stdout
+    # Given up after four times that, and a minute.
+    long = write("c.toml", *site, *alone, "[search]", "seconds = 600.0")
     done = evostem("sites", "check", "frontier", "--config", long)
     assert done.exit_code == 0
     assert "warning: walltime 00:30:00 is shorter than an evaluation may take (2460 s)" in done.stdout
@@ -338,6 +352,30 @@ def test_a_site_file_of_two_words_can_be_tested(tmp_path):
     file = write("my cluster.toml", 'like = "frontier"', 'account = "abc123"')
     done = evostem("sites", "test", file, "--runs", tmp_path / "runs")
     assert "plain names" not in done.stderr  # the run's folder is of our own naming
+
+
+@pytest.mark.parametrize(("warnings", "status"), [(["", ""], 0), (["", "no copy in /nvme"], 1)])
+def test_a_node_that_warns_is_told_by_the_exit_status_of_a_test(tmp_path, monkeypatch, warnings, status):
+    def finished(_config, _options, path, _prepare):
+        path.mkdir(parents=True)
+        with closing(Journal(path / "journal.sqlite")) as journal:
+            journal.append(
+                Evaluation(Request(i, "evolution", 0, b"", 0), Status.OK, warning=warning, host=f"nid{i}")
+                for i, warning in enumerate(warnings)
+            )
+        return 0
+
+    monkeypatch.setattr("workflow.sites.start", finished)
+    done = evostem("sites", "test", "local", "--runs", tmp_path / "runs")
+    assert done.exit_code == status
+    assert "nid0" in done.stdout
+    assert "nid1" in done.stdout
+
+
+@pytest.mark.parametrize("status", [1, 2, 130])
+def test_a_test_that_comes_to_no_end_has_the_status_of_its_run(tmp_path, monkeypatch, status):
+    monkeypatch.setattr("workflow.sites.start", lambda *_: status)
+    assert evostem("sites", "test", "local", "--runs", tmp_path / "runs").exit_code == status
 
 
 @pytest.mark.usefixtures("nothing_starts")

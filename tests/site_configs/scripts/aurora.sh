@@ -34,7 +34,7 @@ else
 fi
 
 cat << MPIEXEC_EOF > ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$JOBNAME.sh
-/PYTHON/bin/python -m site_configs.guard --threads=1 --gpus=12 --vendor=intel --workers-per-gpu=1 -- process_worker_pool.py  --max_workers_per_node=12 -a 10.1.2.3 -p 0 -c 0.001 -m None --poll 100 --port=54321 --cert_dir /runs/demo/parsl/certificates --logdir=/tmp/evostem-0 --logconf=/runs/demo/parsl/log --block_id=0 --hb_period=60  --hb_threshold=300 --drain_period=6980 --cpu-affinity list:1-8:9-16:17-24:25-32:33-40:41-48:53-60:61-68:69-76:77-84:85-92:93-100  --mpi-launcher=mpiexec --available-accelerators 
+/PYTHON/bin/python -m site_configs.guard --threads=1 --gpus=12 --vendor=intel --workers-per-gpu=1 -- process_worker_pool.py  --max_workers_per_node=12 -a 10.1.2.3 -p 0 -c 0.001 -m None --poll 100 --port=54321 --cert_dir /runs/demo/parsl/certificates --logdir=/tmp/evostem-UID-pools/evostem-0 --logconf=/runs/demo/parsl/log --block_id=0 --hb_period=60  --hb_threshold=300 --drain_period=6980 --cpu-affinity list:1-8:9-16:17-24:25-32:33-40:41-48:53-60:61-68:69-76:77-84:85-92:93-100  --mpi-launcher=mpiexec --available-accelerators 
 MPIEXEC_EOF
 chmod u+x ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$JOBNAME.sh
 

@@ -32,7 +32,7 @@ SCRIPT_DIR="/runs/demo/parsl"
 [[ -d $SCRIPT_DIR ]] || SCRIPT_DIR=""
 
 cat << SLURM_EOF > ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$SLURM_JOB_NAME.sh
-/PYTHON/bin/python -m site_configs.guard --threads=1 --gpus=4 --vendor=nvidia --workers-per-gpu=1 -- process_worker_pool.py  --max_workers_per_node=4 -a 10.1.2.3 -p 0 -c 0.001 -m None --poll 100 --port=54321 --cert_dir /runs/demo/parsl/certificates --logdir=/tmp/evostem-0 --logconf=/runs/demo/parsl/log --block_id=0 --hb_period=60  --hb_threshold=300 --drain_period=6980 --cpu-affinity list:48-63:32-47:16-31:0-15  --mpi-launcher=mpiexec --available-accelerators 
+/PYTHON/bin/python -m site_configs.guard --threads=1 --gpus=4 --vendor=nvidia --workers-per-gpu=1 -- process_worker_pool.py  --max_workers_per_node=4 -a 10.1.2.3 -p 0 -c 0.001 -m None --poll 100 --port=54321 --cert_dir /runs/demo/parsl/certificates --logdir=/tmp/evostem-UID-pools/evostem-0 --logconf=/runs/demo/parsl/log --block_id=0 --hb_period=60  --hb_threshold=300 --drain_period=6980 --cpu-affinity list:48-63:32-47:16-31:0-15  --mpi-launcher=mpiexec --available-accelerators 
 SLURM_EOF
 chmod a+x ${SCRIPT_DIR:+$SCRIPT_DIR/}cmd_$SLURM_JOB_NAME.sh
 
