@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from networks.train import TileTensors, Trained
 
 Message = tuple[Any, ...]
+_too_slow: set[Path] = set()  # of which this worker has no copy
 STAGING_S = 120.0  # for a copy of the tiles, or to wait for that of another worker
 
 
@@ -116,11 +117,13 @@ def _load() -> None:
 
 def _staged(settings: EvaluationSettings) -> Staged:
     """The tile set on this node, which has a time of its own: no network is to blame for a slow disk."""
-    try:
-        with time_limit(STAGING_S):
-            return stage(settings.tiles, settings.node_local, settings.digest)
-    except TimeLimitError:
-        return Staged(settings.tiles, f"no copy was made within {STAGING_S:.0f} s, the shared file is read")
+    if settings.tiles not in _too_slow:
+        try:
+            with time_limit(STAGING_S):
+                return stage(settings.tiles, settings.node_local, settings.digest)
+        except TimeLimitError:
+            _too_slow.add(settings.tiles)
+    return Staged(settings.tiles, f"no copy was made within {STAGING_S:.0f} s, the shared file is read")
 
 
 def _alone(drawn: Drawn, settings: EvaluationSettings) -> Message:

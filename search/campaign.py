@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from search.utilisation import running_seconds
 from search.verdict import LOST, checked, failed, said
 
 AHEAD, AHEAD_SHARE = 1, 0.05  # networks that wait, and more of them beside many workers: no worker waits for the driver
+STEP_S, PACE_OF, MOST_AHEAD = 0.03, 50, 16  # a step waits for the disk; where networks are quicker, more of them wait
 HOPELESS = 20  # failures in a row from the start, or without a word from any worker: not the networks' fault
 LOSSES = 2  # workers that a network may take along before it is given up
 POLL_S = 0.5  # how often to look up from waiting for results
@@ -114,6 +116,7 @@ class _Campaign:
         self.ran_s = self.crew_since = 0.0
         self.looked = 0.0  # for overdue networks
         self.heard = 0.0  # when a result came, or workers came or went, on the monotonic clock
+        self.arrivals: deque[float] = deque(maxlen=PACE_OF)  # of results, on the monotonic clock
         self.failures = 0  # in a row from the start; -1 once something went well
         self.silent = 0  # networks in a row of which no worker told anything
 
@@ -156,10 +159,18 @@ class _Campaign:
     def _fill(self) -> None:
         """Submit until every worker has a network and some wait."""
         self._note_crew(self.crew.workers())
-        room = (self.workers + AHEAD + int(AHEAD_SHARE * self.workers)) * self.crew.together
+        waiting = max(AHEAD + int(AHEAD_SHARE * self.workers), self._soon())
+        room = (self.workers + waiting) * self.crew.together
         while not self.refused and len(self.running) < min(room, self.tally.budget.evaluations - self.tally.completed):
             self._submit(self.strategy.ask(self.index))
             self.index += 1
+
+    def _soon(self) -> int:
+        """How many results come, at the present pace, in the time that a step of the driver takes."""
+        if len(self.arrivals) < PACE_OF:
+            return 0
+        seconds = self.arrivals[-1] - self.arrivals[0]
+        return MOST_AHEAD if seconds <= 0 else min(MOST_AHEAD, int(STEP_S * (PACE_OF - 1) / seconds))
 
     def _note_crew(self, workers: int) -> None:
         if workers != self.workers:
@@ -247,6 +258,7 @@ class _Campaign:
         if not results:
             return
         self.journal.append(results)
+        self.arrivals.extend([self.clock.monotonic()] * len(results))
         for evaluation in results:
             del self.running[evaluation.request.index]
             self.tally.add(evaluation)

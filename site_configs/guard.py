@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -185,9 +186,13 @@ def _marks() -> Iterator[Path]:
     """A folder where workers mark that they are busy, in one that is the user's alone; what others left there goes."""
     root = node_folder()
     root.mkdir(mode=0o700, exist_ok=True)
+    found = root.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(f"{root} is not ours alone; remove it")
     for old in root.iterdir():
-        if time.time() - old.stat().st_mtime > LEFT_S:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another guard was faster
+            if time.time() - old.stat().st_mtime > LEFT_S:
+                shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(dir=root))
     try:
         yield folder

@@ -115,9 +115,9 @@ def on_top(below: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Values on top of others: they take their place, but for lines and options, which are added to them."""
     whole = {**below, **own}
     for name in LINES & own.keys() & below.keys():
-        lines = [own[name]] if isinstance(own[name], str) else own[name]
-        if isinstance(lines, list | tuple):  # else it is refused later
-            whole[name] = [*below[name], *lines]
+        both = [[lines] if isinstance(lines, str) else lines for lines in (below[name], own[name])]
+        if all(isinstance(lines, list | tuple) for lines in both):  # else it is refused later
+            whole[name] = [*both[0], *both[1]]
     for name in OPTIONS & own.keys() & below.keys():
         if isinstance(own[name], str):
             whole[name] = f"{below[name]} {own[name]}".strip()

@@ -32,7 +32,7 @@ from site_configs.sites import config_for
 from workflow.config import RunConfig
 from workflow.progress import Progress
 from workflow.run_folder import RunFolder
-from workflow.search_stage import SearchStage, longest_of
+from workflow.search_stage import SearchStage, longest_of, training_limit_s
 from workflow.standing import Standing, budgets_of
 
 FRAMES_PER_PART = 4
@@ -125,7 +125,7 @@ def _train(run: Run, labels: Pending, finalists: list[Finalist]) -> None:
     for finalist in finalists:
         out = folder.finalists / f"network_{finalist.evaluation}.safetensors"
         arguments = (finalist, folder.tiles, labels, training.iterations, training.seconds, out)
-        running.append(run.engine.submit(try_finalist, *arguments))
+        running.append(run.engine.submit(try_finalist, *arguments, limit_s=training_limit_s(run.config)))
     with run.progress.waiting(f"training the best {len(finalists)} networks in full"):
         # A finalist that took its worker along is out; the others count.
         wait(running)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -64,7 +65,8 @@ class RunFolder:
         if not self.identity.exists():
             with whole_file(self.identity) as temporary:
                 temporary.write_text(secrets.token_hex(4))
-        return "evostem" + self.identity.read_text()[:8]
+        of_run = f"{self.identity.read_text()}:{self.path}"  # a copy of the folder is another run
+        return "evostem" + hashlib.sha256(of_run.encode()).hexdigest()[:8]
 
     def site_before(self) -> str | None:
         """The name of the site where the run was last; None for one that is new."""
@@ -115,12 +117,12 @@ class RunFolder:
         """The lock file of a folder that is new, or holds a run."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.mkdir(exist_ok=True)
-            if not self.config.exists():
-                self.path.chmod(0o700)  # the keys to the workers are in it
+            self.path.mkdir(mode=0o700, exist_ok=True)
             strange = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
             if strange and not self.config.exists():
                 raise InputError(f"{self.path}: holds '{strange[0]}' but no run; choose another name with --name")
+            if not self.config.exists():
+                self.path.chmod(0o700)  # the keys to the workers will be in it
             return self.lock.open("a")
         except OSError as error:
             raise InputError(f"{self.path}: cannot hold a run ({error.strerror}); see --name and --runs") from None

@@ -174,6 +174,11 @@ def longest_of(config: RunConfig) -> float:
     return max(together * _limit_s(config), config.training.seconds + START_S)
 
 
+def training_limit_s(config: RunConfig) -> float:
+    """For how many seconds the full training of a network may keep a worker, with all that belongs to it."""
+    return LIMIT_FACTOR * config.training.seconds + START_S
+
+
 def _limit_s(config: RunConfig) -> float:
     """When an evaluation is given up."""
     return LIMIT_FACTOR * config.search.seconds + START_S
