@@ -334,7 +334,7 @@ COMING_AND_GOING = [
 
 def test_the_queue_follows_workers_that_come_and_go(path, monkeypatch):
     monkeypatch.setattr("search.campaign.POLL_S", 0.01)
-    monkeypatch.setattr("search.campaign.STEP_S", 0.0)  # it is not about networks that take no time
+    monkeypatch.setattr("search.campaign.MOST_AHEAD", 0)  # it is not about networks that take no time
     waiting, seen = [], []
     state = {"step": 0, "count": -1, "unchanged": 0}
 
