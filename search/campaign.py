@@ -132,9 +132,10 @@ class _Campaign:
                         raise CampaignError(f"no more networks can be evaluated: {self.refused}")
                     return ended
                 self._take(self._arrived())
-                self._try_again(stop=bool(ended) or stopping())
+                stop = bool(ended) or stopping()
+                self._try_again(stop=stop)
                 self._take(self._overdue())
-                if stopping() and not self.workers:
+                if stop and not ended and not self.workers:
                     return ""  # what was submitted waits, and nobody works on it
         finally:
             self._note_crew(0)
