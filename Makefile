@@ -9,7 +9,7 @@ demo: .venv/installed  ## simulate a movie and map its defects, start to end
 	$(BIN)/evostem demo
 
 test: .venv/installed  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 columns: .venv/installed  ## check the simulated columns against abTEM, which it installs
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock '.[simulate]'

@@ -10,6 +10,14 @@ mpl.use("Agg")
 pytest_plugins = ["tests.clusters.fixtures"]
 
 
+def pytest_collection_modifyitems(items):
+    """Tests on Slurm take their time, and one process: they wait more than they work."""
+    for item in items:
+        if item.get_closest_marker("slurm"):
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(scope="session")
 def tiny_movie(tmp_path_factory):
     """A movie of five frames, 192 x 208 px, many defects; the truth beside it."""
