@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from apps.interchange import give_up
+
 if TYPE_CHECKING:
     from parsl.executors import HighThroughputExecutor
     from parsl.jobs.states import JobStatus
@@ -132,7 +134,7 @@ class Blocks:
         self._say(f"{why}; another is asked for in {seconds:.0f} s")
 
     def _fail(self, why: str) -> None:
-        self.executor.set_bad_state_and_fail_all(BlocksError(why))
+        give_up(self.executor, BlocksError(why))
 
     def _tell(self, blocks: int, now: float) -> None:
         """Say once that there is no worker, if that goes on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,16 @@ HUNG_S = 60.0  # an interchange that takes longer to answer never will
 
 class InterchangeLostError(RuntimeError):
     """Parsl's interchange has died: with another one, all can go on."""
+
+
+def give_up(executor: HighThroughputExecutor, error: Exception) -> None:
+    """Fail all that an executor has to do. Parsl's own way stops at a task that comes back in that moment."""
+    try:
+        executor.set_bad_state_and_fail_all(error)
+    except Exception:
+        for future in list(executor.tasks.values()):
+            with suppress(InvalidStateError):
+                future.set_exception(error)
 
 
 def give_up_dead(executors: Sequence[HighThroughputExecutor], say: Callable[[str], None] = lambda _: None) -> None:
@@ -33,7 +44,7 @@ def give_up_dead(executors: Sequence[HighThroughputExecutor], say: Callable[[str
             interchange.kill()
             interchange.wait()
         dead = InterchangeLostError(f"Parsl's interchange ended with status {interchange.returncode}")
-        executor.set_bad_state_and_fail_all(dead)
+        give_up(executor, dead)
         executor.command_client.ok = False
         # Parsl goes on to ask it, and would stumble before it came to other executors.
         executor.connected_blocks = list  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from parsl.providers import LocalProvider
 
 import apps.interchange
 from apps.blocks import Blocks
-from apps.interchange import InterchangeLostError, give_up_dead, watched
+from apps.interchange import InterchangeLostError, give_up, give_up_dead, watched
 
 PORTS = (40000, 50000)
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -293,3 +294,18 @@ def test_parsl_looks_after_the_blocks_of_all_executors_though_one_has_lost_its_i
     for pipe in (first.command_client, first.outgoing_q):
         pipe.close()
     assert (first_blocks.workers, second_blocks.workers) == (0, 0)  # the second has lost its node
+
+
+def test_a_task_that_comes_back_in_that_moment_does_not_keep_the_others():
+    back, out = Future(), Future()
+    back.set_result("done")
+
+    def one_by_one(error):
+        for future in (back, out):
+            future.set_exception(error)  # as Parsl does it
+
+    executor = SimpleNamespace(tasks={1: back, 2: out}, set_bad_state_and_fail_all=one_by_one)
+    give_up(executor, RuntimeError("no more"))
+    assert back.result() == "done"
+    with pytest.raises(RuntimeError, match="no more"):
+        out.result(1)
