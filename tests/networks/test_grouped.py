@@ -105,7 +105,8 @@ def test_any_genome_can_be_trained_in_a_group(double, seed):
     spec = decode(np.random.default_rng(seed).bytes(LENGTH), Limits())
     specs = [spec, replace(spec, training=replace(spec.training, momentum=0.5, defect_weight=4.0))]
     for one, trained in zip(specs, train_group(specs, double, 3, 60, (1, 2)), strict=True):
-        assert_same(trained, train(one, double, 3, 60, 1 + specs.index(one)))
+        # Rounding differs by processor: 6e-10 on one with AVX-512, below 1e-10 on another.
+        assert_same(trained, train(one, double, 3, 60, 1 + specs.index(one)), tolerance=1e-8)
 
 
 def test_in_single_precision_they_are_the_same_but_for_rounding(blob_tiles):

@@ -225,7 +225,8 @@ def folder(tmp_path, monkeypatch):
 
 def old(path):
     """A folder that was left more than a week ago, with something in it."""
-    path.mkdir(parents=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.mkdir()
     (path / "1234").touch()
     os.utime(path, (time.time() - LEFT_S - 60,) * 2)
     return path

@@ -133,7 +133,7 @@ def test_a_pool_that_hangs_is_noticed_by_its_silence(short_campaign, monkeypatch
             if "spawn_main" in command_of(child):
                 child.send_signal(signal.SIGSTOP)
 
-    evaluations, _ = short_campaign.run(SITE, 30, at={8: stop}, limit_s=2)
+    evaluations, _ = short_campaign.run(SITE, 30, at={8: stop}, limit_s=10)
     assert {e.status for e in evaluations} == {Status.OK}
     assert len(evaluations) == 30
     assert any("nothing was heard" in line for line in short_campaign.said)

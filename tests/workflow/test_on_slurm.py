@@ -99,7 +99,12 @@ def test_however_a_driver_ends_nothing_is_left_and_the_same_command_goes_on(quie
         """A driver that has got some results more."""
         marked = {**os.environ, "EVOSTEM_TESTED": str(folder)}  # as all that it starts will be, on nodes too
         driver = subprocess.Popen(
-            asked, cwd=tmp_path, env=marked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ["env", "--default-signal=HUP", *asked],  # tests may be run under nohup
+            cwd=tmp_path,
+            env=marked,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         wanted = len(before) + 5
         wait_until(lambda: len(evaluations(folder)) >= wanted or driver.poll() is not None, "results", 120)

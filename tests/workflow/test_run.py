@@ -130,6 +130,7 @@ def test_a_run_whose_terminal_is_closed_ends_and_goes_on(tiny_movie, tmp_path):
     if driver == 0:
         os.chdir(tmp_path)
         os.environ["NODE_DISK"] = str(tmp_path)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may be run under nohup
         os.execv(EVOSTEM, command)
     os.set_blocking(terminal, False)
     deadline = time.monotonic() + 120

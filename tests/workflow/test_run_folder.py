@@ -30,8 +30,8 @@ def test_jobs_of_a_run_have_the_same_name_in_all_its_lives_and_those_of_another_
             assert RunFolder(tmp_path / run).site_name == names[-1]
     assert all(re.fullmatch("evostem[0-9a-f]{8}", name) for name in names)
     assert names[0] != names[1]
-    (tmp_path / "one").rename(tmp_path / "moved")  # its jobs are still there
-    assert RunFolder(tmp_path / "moved").site_name == names[0]
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    assert RunFolder(tmp_path / "copy").site_name != names[0]
 
 
 def test_a_run_that_is_begun_again_in_the_same_place_is_another(tmp_path, config):
