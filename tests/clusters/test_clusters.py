@@ -42,7 +42,7 @@ def test_a_crash_ends_a_job_without_requeue_and_the_node_comes_back(quiet_slurm,
     wait_until(lambda: len(list(tmp_path.iterdir())) == 2, "the job's tasks")
     node = quiet_slurm.jobs()[0].nodes.removeprefix("n[").split("-")[0]
     quiet_slurm.crash(f"n{node}")
-    assert len(processes(f"{sleep}; true")) == 1  # the other node's
+    assert len(processes(f"{sleep}; true")) <= 1  # the other node's, until Slurm ends the job
     wait_for(quiet_slurm, job, None)
     assert "JobState=NODE_FAIL" in quiet_slurm.run("scontrol", "show", "job", job)
     assert processes(sleep) == []
