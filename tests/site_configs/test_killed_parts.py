@@ -145,6 +145,5 @@ def test_a_campaign_leaves_nothing_in_the_temporary_folder_but_the_copies(short_
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("site_configs.guard.LONGEST_TEMPORARY", 1000)
     short_campaign.run(SITE, 4)
     assert wait_until(lambda: not [one for one in temporary.iterdir() if not one.name.startswith("evostem-0")], "tidy")
