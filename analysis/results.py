@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.columns import Columns, UnitCell
 from analysis.detections import Detections
+from analysis.scores import Score, load_score, store_score
+from analysis.views import Views
 from data_prep.files import whole_file
+from data_prep.fourier.lattice import Lattice
 from data_prep.objects import Objects
 
 METHODS = ("fourier", "network")
 
 
 @dataclass(frozen=True)
-class Score:
-    """How a method did on a frame; `counts` are true positives, false positives, false negatives."""
+class MovieFacts:
+    """What all frames of a movie share; `cell` is None where no frame shows a lattice."""
 
-    counts: tuple[int, int, int]
-    pixel_accuracy: float
+    pixel_size_nm: float | None
+    frame_interval_s: float | None
+    cell: UnitCell | None
 
 
 @dataclass(frozen=True)
 class FrameResult:
     """One frame: `probability` (y, x) of any defect, what both methods found, scores where truth is known.
 
-    `period_px` is the lattice spacing that distances were measured by. A frame that could not be
-    read has its reason in `error` and nothing else.
+    `period_px` is the lattice spacing that distances were measured by. `columns` are all columns of atoms, None where
+    no lattice is seen; `views` what was looked at of the network's defects. A frame that could not be read has its
+    reason in `error` and nothing else.
     """
 
     movie: str
@@ -43,10 +49,17 @@ class FrameResult:
     fourier: Objects | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     error: str = ""
+    columns: Columns | None = None
+    views: Views | None = None
 
 
-def save_results(results: Iterator[FrameResult], attributes: dict[str, object], path: Path) -> None:
-    """Write results as HDF5; probabilities as percent in uint8."""
+def save_results(
+    results: Iterator[FrameResult],
+    attributes: dict[str, object],
+    path: Path,
+    movies: dict[str, MovieFacts] | None = None,
+) -> None:
+    """Write results as HDF5; probabilities as percent in uint8, columns and cut-outs in single and half precision."""
     with whole_file(path) as temporary, h5py.File(temporary, "w") as out:
         out.attrs.update({name: json.dumps(value) for name, value in attributes.items()})
         for result in results:
@@ -56,40 +69,98 @@ def save_results(results: Iterator[FrameResult], attributes: dict[str, object], 
                 continue
             percent = np.round(100 * result.probability).astype(np.uint8)
             group.create_dataset("probability_percent", data=percent, compression="gzip")
-            group["kinds"] = result.network.kinds
+            for name in ("kinds", "areas_px", "mean_probability"):
+                group[name] = getattr(result.network, name)
             for name, objects in (("network", result.network.objects), ("fourier", result.fourier)):
                 part = group.create_group(name)
                 part["positions_yx_px"] = objects.positions
                 part["scores"] = objects.scores
                 part.create_dataset("regions", data=objects.regions, compression="gzip")
-            group.attrs["scores"] = json.dumps({name: asdict(score) for name, score in result.scores.items()})
+            for name, score in result.scores.items():
+                store_score(score, group.create_group(f"scores/{name}"))
+            _save_arrays(result.columns, group, "columns", np.float32)
+            _save_arrays(result.views, group, "views", np.float16)
+        for movie, facts in (movies or {}).items():
+            _save_facts(facts, out.require_group(movie))
 
 
-def load_results(path: Path) -> Iterator[FrameResult]:
-    """Read results one frame at a time, in order of movie and frame."""
+def _save_arrays(holder: Columns | Views | None, group: h5py.Group, name: str, floats: type) -> None:
+    if holder is not None:
+        for field_name, values in vars(holder).items():
+            kept = np.int32 if values.dtype.kind == "i" else floats
+            group[f"{name}/{field_name}"] = values.astype(kept)
+
+
+def _load_arrays(group: h5py.Group, name: str, empty: Sequence[str] = ()) -> dict[str, NDArray[Any]] | None:
+    """Arrays in the precision in which they are worked with; those that shall be `empty` are not read."""
+    if name not in group:
+        return None
+    wide = {"i4": np.int64, "f4": np.float64, "f2": np.float32}
+    return {
+        key: (part[:0] if key in empty else part[:]).astype(wide[part.dtype.str[1:]])
+        for key, part in group[name].items()
+    }
+
+
+def _save_facts(facts: MovieFacts, group: h5py.Group) -> None:
+    cell = None
+    if facts.cell is not None:
+        cell = {key: np.asarray(value).tolist() for key, value in vars(facts.cell).items() if key != "lattice"}
+        cell["lattice"] = {key: np.asarray(value).tolist() for key, value in vars(facts.cell.lattice).items()}
+    group.attrs["facts"] = json.dumps({**vars(facts), "cell": cell})
+
+
+def load_facts(path: Path) -> dict[str, MovieFacts]:
+    """What is known of each movie in a file of results."""
+    found = {}
     with h5py.File(path, "r") as stored:
-        for movie, frames in stored.items():
-            for number, group in frames.items():
-                if group.attrs["error"]:
-                    yield FrameResult(movie, int(number), error=str(group.attrs["error"]))
-                    continue
-                found = {
-                    name: Objects(part["positions_yx_px"][:], part["scores"][:], part["regions"][:])
-                    for name, part in ((name, group[name]) for name in METHODS)
+        for movie, group in stored.items():
+            facts = json.loads(group.attrs["facts"])
+            if facts["cell"] is not None:
+                lattice = facts["cell"].pop("lattice")
+                basis, reflections = np.array(lattice["basis"]), np.array(lattice["reflections"], np.int64)
+                arrays: dict[str, Any] = {
+                    key: np.array(v) if isinstance(v, list) else v for key, v in facts["cell"].items()
                 }
-                scores = {
-                    name: Score(tuple(score["counts"]), score["pixel_accuracy"])
-                    for name, score in json.loads(group.attrs["scores"]).items()
-                }
-                yield FrameResult(
-                    movie,
-                    int(number),
-                    float(group.attrs["period_px"]),
-                    group["probability_percent"][:].astype(np.float32) / 100,
-                    Detections(found["network"], group["kinds"][:]),
-                    found["fourier"],
-                    scores,
-                )
+                facts["cell"] = UnitCell(Lattice(basis, reflections, lattice["foreign"]), **arrays)
+            found[movie] = MovieFacts(**facts)
+    return found
+
+
+def load_results(path: Path, movie: str | None = None, *, pictures: bool = True) -> Iterator[FrameResult]:
+    """Read results one frame at a time, in order of movie and frame; of all movies, or of one.
+
+    Without `pictures` the probability, what the Fourier filter found and the scores are left out, and the views have no
+    `images`: that is much quicker.
+    """
+    with h5py.File(path, "r") as stored:
+        for name, frames in stored.items():
+            if movie in (None, name):
+                for number, group in frames.items():
+                    yield _load_frame(name, int(number), group, pictures=pictures)
+
+
+def _load_frame(movie: str, number: int, group: h5py.Group, *, pictures: bool) -> FrameResult:
+    if group.attrs["error"]:
+        return FrameResult(movie, number, error=str(group.attrs["error"]))
+    parts = [name for name in METHODS if pictures or name == "network"]
+    found = {
+        name: Objects(part["positions_yx_px"][:], part["scores"][:], part["regions"][:])
+        for name, part in ((name, group[name]) for name in parts)
+    }
+    columns = _load_arrays(group, "columns")
+    views = _load_arrays(group, "views", () if pictures else ("images", "reference_images"))
+    return FrameResult(
+        movie,
+        number,
+        float(group.attrs["period_px"]),
+        group["probability_percent"][:].astype(np.float32) / 100 if pictures else None,
+        Detections(found["network"], group["kinds"][:], group["areas_px"][:], group["mean_probability"][:]),
+        found.get("fourier"),
+        {name: load_score(score) for name, score in group.get("scores", {}).items()} if pictures else {},
+        columns=None if columns is None else Columns(**columns),
+        views=None if views is None else Views(**views),
+    )
 
 
 def merge_results(parts: list[Path], path: Path) -> None:
@@ -100,47 +171,6 @@ def merge_results(parts: list[Path], path: Path) -> None:
                 out.attrs.update(stored.attrs)
                 for movie, frames in stored.items():
                     group = out.require_group(movie)
+                    group.attrs.update(frames.attrs)
                     for number in frames:
                         stored.copy(frames[number], group, number)
-
-
-DEFECT_COLUMNS = (
-    "movie",
-    "frame",
-    "time_s",
-    "y_px",
-    "x_px",
-    "y_nm",
-    "x_nm",
-    "class",
-    "probability",
-    "extended_area_px",
-)
-
-
-def write_defects(
-    results: Path, class_names: tuple[str, ...], scales: dict[str, tuple[float | None, float | None]], path: Path
-) -> None:
-    """Write the network's defects as CSV, a row each.
-
-    `scales` has the pixel size (nm) and the frame interval (s) of each movie; where one is unknown,
-    the columns in its unit are empty.
-    """
-    with whole_file(path) as temporary, temporary.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(DEFECT_COLUMNS)
-        for result in load_results(results):
-            if result.network is None:
-                continue
-            size, interval = scales.get(result.movie, (None, None))
-            time = "" if interval is None else f"{result.frame * interval:g}"
-            objects = result.network.objects
-            areas = np.bincount(objects.regions.ravel(), minlength=len(objects) + 1)[1:]
-            for (y, x), score, kind, area in zip(
-                objects.positions, objects.scores, result.network.kinds, areas, strict=True
-            ):
-                scaled = ["", ""] if size is None else [f"{y * size:.4f}", f"{x * size:.4f}"]
-                name = class_names[kind - 1]
-                place = [result.movie, result.frame, time, f"{y:.2f}", f"{x:.2f}", *scaled]
-                row = [*place, name, f"{score:.3f}", area or ""]
-                writer.writerow(row)

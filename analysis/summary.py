@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from analysis.bootstrap import MEASURES, intervals
+from analysis.results import METHODS, load_results
+from analysis.scores import Score, precision_recall_f1, total
+from analysis.tables import write_table
 
-from analysis.results import METHODS, Score, load_results
-from analysis.scores import precision_recall_f1
-from data_prep.files import whole_file
+if TYPE_CHECKING:
+    import pandas as pd
 
+ALL = "all"
 COUNTS = ("true_positives", "false_positives", "false_negatives")
+COLUMNS = (
+    *("movie", "frame", "method"),
+    *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
+    *("position_error_nm", "matching_radius_px"),
+    *COUNTS,
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; `frame` is "all" in the line that sums up a movie."""
+    """What is scored of a movie: one frame, or "all" of them in the row that sums up several."""
 
     movie: str
     frame: str
@@ -34,21 +44,32 @@ def score_rows(results: Path) -> list[Row]:
     for movie, of_movie in frames.items():
         rows += of_movie
         if len(of_movie) > 1:
-            rows.append(Row(movie, "all", {name: _sum([row.scores[name] for row in of_movie]) for name in METHODS}))
+            rows.append(Row(movie, ALL, {name: total([row.scores[name] for row in of_movie]) for name in METHODS}))
     return rows
 
 
-def _sum(scores: list[Score]) -> Score:
-    right, wrong, missed = (sum(score.counts[k] for score in scores) for k in range(3))
-    return Score((right, wrong, missed), float(np.mean([score.pixel_accuracy for score in scores])))
+def overall(rows: Sequence[Row]) -> list[Row]:
+    """The row that stands for each movie: of all its frames, or of the only one."""
+    return list({row.movie: row for row in rows}.values())
 
 
-def write_scores(rows: list[Row], path: Path) -> None:
-    """Write the table as CSV, a line per frame and method."""
-    with whole_file(path) as temporary, temporary.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["movie", "frame", "method", "precision", "recall", "f1", "pixel_accuracy", *COUNTS])
-        for row in rows:
-            for method, score in row.scores.items():
-                values = (*precision_recall_f1(score.counts), score.pixel_accuracy)
-                writer.writerow([row.movie, row.frame, method, *(f"{value:.4f}" for value in values), *score.counts])
+def score_table(rows: Sequence[Row], pixel_sizes_nm: Mapping[str, float | None]) -> pd.DataFrame:
+    """The scores with their intervals, a line per row and method; `pixel_sizes_nm` by movie."""
+    import pandas as pd
+
+    lines = []
+    for row in rows:
+        size = pixel_sizes_nm.get(row.movie)
+        for method, score in row.scores.items():
+            error = score.position_error_px
+            values = (*precision_recall_f1(score.counts), error, score.pixel_accuracy, score.iou)
+            between = intervals(score)
+            spread = [part for name, value in zip(MEASURES, values, strict=True) for part in (value, *between[name])]
+            error_nm = float("nan") if size is None else error * size
+            lines.append((row.movie, row.frame, method, *spread, error_nm, score.radius_px, *score.counts))
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def write_scores(rows: Sequence[Row], pixel_sizes_nm: Mapping[str, float | None], path: Path) -> Path:
+    """Write the table of scores as `path`.csv and `path`.parquet."""
+    return write_table(score_table(rows, pixel_sizes_nm), path)

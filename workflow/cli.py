@@ -158,6 +158,34 @@ def label(
 
 
 @app.command()
+def regions(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", readable=False, help="A detector.safetensors, or the folder of a run."),
+    ],
+    movie: Annotated[Path, typer.Argument(metavar="FRAME", readable=False, help="The image, or movie.")],
+    frame: Annotated[int, typer.Option(help="Number of the frame to look at, from 0.")] = 0,
+    size: Annotated[float, typer.Option(help="Height and width of windows in nm.")] = 3.0,
+    want: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Defect to be at the centre; without, lattice without defects.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many windows to list at most.")] = 10,
+    out: Annotated[
+        Path | None, typer.Option(readable=False, help="Folder for the result; by default regions_FRAME.")
+    ] = None,
+    pixel_size: PixelSize = None,
+    dataset: Dataset = None,
+) -> None:
+    """Rank windows of a frame: where to measure or to manipulate next."""
+    from workflow.inputs import plain_name
+    from workflow.regions import Question
+    from workflow.regions import regions as rank
+
+    question = Question(frame, size, want, count, pixel_size, dataset)
+    sys.exit(rank(model, movie, out or Path(f"regions_{plain_name(movie)}"), question))
+
+
+@app.command()
 def demo(
     name: Annotated[str, typer.Option(help="Name of the run's folder.")] = "demo",
     runs: Runs = RUNS,
@@ -208,6 +236,19 @@ def history(
     from workflow.history import history as tell
 
     sys.exit(tell(run, out, csv=csv, optuna=optuna))
+
+
+@app.command()
+def kinds(
+    run: RunPath,
+    name: Annotated[list[str] | None, typer.Option(help="Name a kind: 2=oxygen. May be repeated.")] = None,
+    merge: Annotated[str | None, typer.Option(help="Kinds that are one: 2,3.")] = None,
+    split: Annotated[int | None, typer.Option(help="A kind that is two.")] = None,
+) -> None:
+    """Show the kinds of defects that a run has found; name, merge and split them."""
+    from workflow.kinds import kinds as show
+
+    sys.exit(show(run, name or [], merge, split))
 
 
 sites = typer.Typer(no_args_is_help=True, help="Where the workers are: this machine, clusters, your own site files.")

@@ -14,7 +14,9 @@ from typing import Any
 from analysis.population import Rules
 from analysis.results import load_results
 from analysis.target import Target
-from apps.detect import Drawn, collect, detect_frames, draw_figures
+from apps.analyse import analyse, collect
+from apps.detect import detect_frames
+from apps.draw import Drawn, draw_figures, write_report
 from apps.finish import Finalist, keep_best, try_finalist
 from apps.interchange import InterchangeLostError
 from apps.parsl_apps import Engine, start_engine, value_of
@@ -135,7 +137,7 @@ def _train(run: Run, labels: Pending, finalists: list[Finalist]) -> None:
 
 
 def _apply(run: Run, fourier: Pending) -> list[Path]:
-    """Find defects in all other frames and draw; returns the figures."""
+    """Find defects in all other frames, analyse, draw and report; returns the figures."""
     folder = run.folder
     maps: Pending = folder.maps
     if not folder.maps.exists():
@@ -144,13 +146,21 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
             part = folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5"
             parts.append(run.stage(part, detect_frames, chunk, folder.detector, fourier, part))
         maps = run.engine.submit(collect, folder.path, run.targets, *parts)
+    with run.progress.waiting("finding defects in the other frames"):
+        maps = value_of(maps) if isinstance(maps, Future) else maps
+    if not folder.defects.exists():
+        with run.progress.waiting("grouping defects into kinds, following them from frame to frame"):
+            for reason in value_of(run.engine.submit(analyse, folder.path, run.source, maps)):
+                run.progress.say(f"warning: {reason}")
     search = run.config.search
     rules = Rules(search.population, search.fitness, search.lifetime, run.config.tuning.good_share)
-    figures = run.engine.submit(draw_figures, folder.path, run.targets, rules, maps)
-    with run.progress.waiting("finding defects in the other frames, drawing figures"):
-        drawn: Drawn = value_of(figures)
+    with run.progress.waiting("drawing figures"):
+        drawn: Drawn = value_of(run.engine.submit(draw_figures, folder.path, run.targets, rules, maps))
     for reason in drawn.failed:
         run.progress.say(f"warning: a figure could not be drawn: {reason}")
+    with run.progress.waiting("writing the report"):
+        for reason in value_of(run.engine.submit(write_report, folder.path)):
+            run.progress.say(f"warning: a part of the report could not be made: {reason}")
     for temporary in (folder.parts, folder.finalists, folder.weights):
         shutil.rmtree(temporary, ignore_errors=True)
     return drawn.figures

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -103,8 +104,11 @@ class Progress:
         from rich import box
         from rich.table import Table
 
+        from analysis.bootstrap import intervals
         from analysis.scores import precision_recall_f1
+        from analysis.summary import overall
 
+        summed_up = overall(rows)
         for movie in dict.fromkeys(row.movie for row in rows):
             table = Table(
                 title=f"{movie}: detection on held-out frames",
@@ -115,17 +119,20 @@ class Progress:
             )
             table.add_column("frame", justify="right")
             for method in ("Fourier", "network"):
-                for name in ("prec.", "recall", "F1", "pixels"):
-                    table.add_column(f"{method}\n{name}", justify="right")
+                for name in (f"{method}\nprec.", "\nrecall", "\nF1", "\npixels"):
+                    table.add_column(name, justify="right")
             for row in (row for row in rows if row.movie == movie):
                 cells = []
                 for score in row.scores.values():
                     precision, recall, f1 = precision_recall_f1(score.counts)
-                    cells += [f"{precision:.2f}", f"{recall:.2f}", f"{f1:.3f}", f"{score.pixel_accuracy:.4f}"]
+                    low, high = intervals(score)["f1"] if row in summed_up else (nan, nan)
+                    between = "" if isnan(low) else f"\n{low:.2f}-{high:.2f}"
+                    cells += [f"{precision:.2f}", f"{recall:.2f}", f"{f1:.3f}{between}", f"{score.pixel_accuracy:.4f}"]
                 table.add_row(row.frame, *cells, style="bold" if row.frame == "all" else None)
             self.console.print(table)
         self.console.print(
-            "Fourier: filter tuned on the labelled frame. pixels: share of pixels rightly called defect or not.",
+            "Fourier: filter tuned on the labelled frame. pixels: share of pixels rightly called defect or not.\n"
+            "Below F1 its 95 % interval, by resampling places.",
             style="dim",
             highlight=False,
         )

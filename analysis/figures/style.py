@@ -41,16 +41,37 @@ MOST_DOTS = 10_000
 FEW_TICKS = 300
 SHOWN_SHARE = 0.9  # of networks on the error axis; the worst lie on its upper edge
 DPI = 150
+MOST_VECTORS = 2000  # dots of a line, or parts of a collection, in a PDF
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure and close it."""
+    """Write a figure as PNG, and beside it as PDF, and close it. Returns the PNG's path.
+
+    In the PDF, what has very many dots or lines is an image: so it stays small. It says nothing of when it was
+    written: of the same figure the same file.
+    """
     from matplotlib import pyplot as plt
 
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=DPI)
-    plt.close(figure)
+    try:
+        with whole_file(path) as png, whole_file(path.with_suffix(".pdf")) as pdf:
+            figure.savefig(png, dpi=DPI)
+            _rasterize_clouds(figure)
+            figure.savefig(pdf, dpi=DPI, metadata={"CreationDate": None})
+    finally:
+        plt.close(figure)
     return path
+
+
+def _rasterize_clouds(figure: Figure) -> None:
+    from matplotlib.collections import Collection
+    from matplotlib.lines import Line2D
+
+    for line in figure.findobj(Line2D):
+        if isinstance(line, Line2D) and line.get_marker() not in ("", " ", "None", None):
+            line.set_rasterized(np.size(line.get_xdata()) > MOST_VECTORS)
+    for parts in figure.findobj(Collection):
+        if isinstance(parts, Collection):
+            parts.set_rasterized(max(np.shape(parts.get_offsets())[0], len(parts.get_paths())) > MOST_VECTORS)
 
 
 def plain_axes(axes: Axes) -> None:

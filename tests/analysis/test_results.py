@@ -1,5 +1,7 @@
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 
 from analysis.detections import Detections
-from analysis.results import FrameResult, Score, load_results, merge_results, save_results, write_defects
+from analysis.results import FrameResult, load_results, merge_results, save_results, write_defects
+from analysis.scores import Score
 from data_prep.objects import Objects
 
 SHAPE = (40, 60)
@@ -21,7 +24,15 @@ def result(movie: str, frame: int, seed: int = 0, scores: dict[str, Score] | Non
     found = Objects(np.array([[10.0, 50.25], [24.5, 19.5]]), np.array([0.75, 0.9]), regions)
     fourier = Objects(np.array([[3.0, 4.0]]), np.array([1.5]), np.zeros(SHAPE, np.int32))
     probability = np.random.default_rng(seed).random(SHAPE).astype(np.float32)
-    return FrameResult(movie, frame, 8.5, probability, Detections(found, np.array([2, 1])), fourier, scores or {})
+    return FrameResult(
+        movie,
+        frame,
+        8.5,
+        probability,
+        Detections(found, np.array([2, 1]), np.array([5, 48]), np.array([0.5, 0.8])),
+        fourier,
+        scores or {},
+    )
 
 
 def same_objects(first: Objects | None, second: Objects | None) -> None:
@@ -33,12 +44,20 @@ def same_objects(first: Objects | None, second: Objects | None) -> None:
 
 
 def test_a_stored_frame_comes_back(tmp_path: Path) -> None:
-    scores = {"fourier": Score((1, 2, 3), 0.5), "network": Score((4, 5, 6), 0.75)}
+    objects, pixels = np.array([[1, 2, 3], [0, 4, 0]]), np.array([[5, 6, 7, 800], [0, 0, 0, 900]])
+    confusion = Counter({("hole", "missed"): 3, ('S vacancy, "odd"', "hole"): 1})
+    scores = {
+        "fourier": Score(objects, pixels, np.zeros(0), np.zeros(0, np.int64), Counter(), 4.5),
+        "network": Score(objects + 1, pixels, np.array([0.25, 1 / 3]), np.array([1, 0]), confusion, 4.5),
+    }
     made = result("film", 7, scores=scores)
     save_results(iter([made]), {"class_names": ["hole", "vacancy"]}, tmp_path / "maps.h5")
     (read,) = load_results(tmp_path / "maps.h5")
     assert (read.movie, read.frame, read.period_px, read.error) == ("film", 7, 8.5, "")
-    assert read.scores == scores
+    assert list(read.scores) == list(scores)
+    for name, stored in read.scores.items():
+        for part in fields(Score):
+            np.testing.assert_array_equal(getattr(stored, part.name), getattr(scores[name], part.name))
     assert read.network is not None
     assert made.network is not None
     same_objects(read.network.objects, made.network.objects)
@@ -51,7 +70,7 @@ def test_a_stored_frame_comes_back(tmp_path: Path) -> None:
 
 def test_a_frame_without_defects_comes_back(tmp_path: Path, points: Points) -> None:
     nothing = points(SHAPE)
-    found = Detections(nothing, np.zeros(0, np.int64))
+    found = Detections(nothing, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     made = FrameResult("film", 0, 8.5, np.zeros(SHAPE, np.float32), found, nothing)
     save_results(iter([made]), {}, tmp_path / "maps.h5")
     (read,) = load_results(tmp_path / "maps.h5")

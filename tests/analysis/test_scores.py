@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.scores import match, matching_f1, pixel_accuracy, precision_recall_f1
+from analysis.scores import match, matching_f1, precision_recall_f1, score, total
 from data_prep.labels import IGNORE, LabelledFrame
 from data_prep.objects import Objects
 
@@ -125,15 +125,134 @@ def test_f1_of_a_matching_is_that_of_its_counts() -> None:
     seed=st.integers(0, 5),
 )
 @settings(deadline=None, max_examples=20)
-def test_pixel_accuracy_agrees_with_a_plain_loop(found: list[tuple[int, int]], ignored: int, seed: int) -> None:
+def test_pixels_are_counted_as_in_a_plain_loop(found: list[tuple[int, int]], ignored: int, seed: int) -> None:
     labels = labelled()
-    labels.class_map[:] = np.random.default_rng(seed).random(SHAPE) < 0.2
+    labels.class_map[:] = 2 * (np.random.default_rng(seed).random(SHAPE) < 0.2)
     labels.class_map[:, :ignored] = IGNORE
-    agree = known = 0
+    tally = dict.fromkeys([(True, True), (True, False), (False, True), (False, False)], 0)  # found, true
     for y, x in np.ndindex(SHAPE):
-        if labels.class_map[y, x] == IGNORE:
-            continue
-        painted = any((y - p) ** 2 + (x - q) ** 2 <= 3.5**2 for p, q in found)
-        known += 1
-        agree += painted == (labels.class_map[y, x] > 0)
-    assert pixel_accuracy(at(*found), labels, PERIOD_PX) == pytest.approx(agree / known)
+        if labels.class_map[y, x] != IGNORE:
+            painted = any((y - p) ** 2 + (x - q) ** 2 <= 3.5**2 for p, q in found)
+            tally[painted, bool(labels.class_map[y, x] > 0)] += 1
+    made = score(at(*found), labels, PERIOD_PX)
+    assert made.pixels.sum(axis=0).tolist() == list(tally.values())
+    right, wrong, missed, rest = tally.values()
+    assert made.pixel_accuracy == pytest.approx((right + rest) / sum(tally.values()))
+    assert made.iou == pytest.approx(right / (right + wrong + missed))
+
+
+def test_where_nothing_is_and_nothing_was_found_there_is_no_iou_and_no_error() -> None:
+    made = score(at(), labelled(), PERIOD_PX)
+    assert np.isnan(made.iou)
+    assert np.isnan(made.position_error_px)
+    assert made.pixel_accuracy == 1
+
+
+def test_the_position_error_is_the_mean_distance_of_matched_points() -> None:
+    labels = labelled((20, 20), (30, 45), (40, 70), (5, 45))  # the last is too near the edge
+    found = at((20, 20), (33, 49), (39, 68.5), (6, 45), (20, 70))
+    made = score(found, labels, PERIOD_PX)
+    assert sorted(made.errors_px) == pytest.approx([0, np.hypot(1, 1.5), 5])
+    assert made.position_error_px == pytest.approx((5 + np.hypot(1, 1.5)) / 3)
+    assert made.radius_px == pytest.approx(5.5)
+
+
+def test_extended_objects_have_no_position_error() -> None:
+    """Their centre depends on where their rim is drawn; only the point beside the hole counts."""
+    assert score(at((30, 45), (48, 20)), hole((48, 22)), PERIOD_PX).errors_px.tolist() == [2]
+    found = at((30, 45))
+    found.regions[28:33, 43:48] = 1
+    assert score(found, labelled((30, 46)), PERIOD_PX).errors_px.tolist() == []
+
+
+def test_scores_are_kept_by_place() -> None:
+    """Blocks are 5 periods, 50 px: one down (60 px are nearer to one than to two), two across, parted at 45 px."""
+    labels = labelled((30, 20), (30, 60), (30, 75))
+    made = score(at((30, 22), (45, 30), (30, 76)), labels, PERIOD_PX)
+    assert made.objects.tolist() == [[1, 1, 0], [1, 0, 1]]
+    assert made.errors_px[made.error_blocks.argsort()].tolist() == [2, 1]
+    assert sorted(made.error_blocks) == [0, 1]
+    assert made.pixels.sum(axis=1).tolist() == [60 * 45, 60 * 45]
+    assert made.counts == (2, 1, 1)
+
+
+def test_every_block_is_about_five_periods_wide() -> None:
+    labels = LabelledFrame(np.zeros((200, 310), np.uint8), at(), np.zeros(0, np.int64), ("vacancy",), "by hand")
+    nothing = Objects(np.zeros((0, 2)), np.zeros(0), np.zeros((200, 310), np.int32))
+    pixels = score(nothing, labels, PERIOD_PX).pixels.sum(axis=1)
+    assert len(pixels) == 4 * 6
+    assert set(pixels) <= {50 * 51, 50 * 52}
+
+
+def classed(**places: Places) -> LabelledFrame:
+    """Labels of points by class."""
+    labels = labelled(*(at for of_class in places.values() for at in of_class))
+    kinds = np.repeat(np.arange(len(places)) + 1, [len(of_class) for of_class in places.values()])
+    return LabelledFrame(labels.class_map, labels.objects, kinds, tuple(places), "by hand")
+
+
+def test_confusion_by_hand() -> None:
+    """The truth has a class, 'adatom', that the detector lacks, and the detector has 'hole', which the truth lacks."""
+    labels = classed(
+        vacancy=[(15, 15), (15, 30), (15, 45), (15, 60), (3, 45)],
+        dopant=[(30, 15), (30, 30)],
+        adatom=[(45, 15), (45, 30)],
+    )
+    found = {
+        (15, 15): "vacancy",
+        (16, 30): "vacancy",
+        (15, 47): "dopant",  # (15, 60) is missed
+        (3, 46): "dopant",  # too near the edge
+        (30, 15): "dopant",
+        (30, 31): "hole",
+        (45, 15): "vacancy",  # (45, 30) is missed
+        (45, 60): "hole",  # nothing is there
+        (45, 75): "dopant",
+    }
+    made = score(at(*found), labels, PERIOD_PX, list(found.values()))
+    assert dict(made.confusion) == {
+        ("vacancy", "vacancy"): 2,
+        ("vacancy", "dopant"): 1,
+        ("vacancy", "missed"): 1,
+        ("dopant", "dopant"): 1,
+        ("dopant", "hole"): 1,
+        ("adatom", "vacancy"): 1,
+        ("adatom", "missed"): 1,
+        ("false alarm", "hole"): 1,
+        ("false alarm", "dopant"): 1,
+    }
+
+
+def test_a_hole_is_one_object_of_its_class() -> None:
+    found = at((22, 58), (29, 44), (48, 70))  # the second is drawn as a region, the third is none
+    found.regions[25:35, 38:50] = 2
+    confusion = score(found, hole(), PERIOD_PX, ["vacancy", "hole", "hole"]).confusion
+    assert dict(confusion) == {("vacancy", "hole"): 1, ("false alarm", "hole"): 1}
+
+
+def test_a_method_without_classes_confuses_none() -> None:
+    assert not score(at((30, 45), (15, 30)), labelled((30, 45)), PERIOD_PX).confusion
+
+
+places = st.lists(st.tuples(st.integers(0, 59), st.integers(0, 89)), max_size=12)
+
+
+@given(found=places, known=places, seed=st.integers(0, 9))
+@settings(deadline=None, max_examples=60)
+def test_confusion_blocks_and_errors_add_up_to_the_counts(found: Places, known: Places, seed: int) -> None:
+    names = np.random.default_rng(seed).choice(["vacancy", "dopant", "hole"], len(found)).tolist()
+    labels = classed(vacancy=known[::2], adatom=known[1::2])
+    made = score(at(*found), labels, PERIOD_PX, names)
+    right, wrong, missed = match(at(*found), labels, PERIOD_PX).counts
+    assert made.counts == (right, wrong, missed)
+    of = {"missed": 0, "false alarm": 0, "": 0}
+    for (true, as_what), count in made.confusion.items():
+        of[as_what if as_what == "missed" else true if true == "false alarm" else ""] += count
+    assert of == {"missed": missed, "false alarm": wrong, "": right}
+    assert len(made.errors_px) == right
+    assert (made.errors_px <= made.radius_px).all()
+    both = total([made, made])
+    assert both.counts == (2 * right, 2 * wrong, 2 * missed)
+    assert both.confusion.total() == 2 * made.confusion.total()
+    assert both.position_error_px == pytest.approx(made.position_error_px, nan_ok=True)
+    assert both.iou == pytest.approx(made.iou, nan_ok=True)

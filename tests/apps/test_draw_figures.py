@@ -45,7 +45,8 @@ def test_what_the_journal_holds_is_drawn(folder):
     drawn = draw(folder)
     assert drawn.failed == []
     assert sorted(path.name for path in drawn.figures) == NAMES
-    assert sorted(path.name for path in (folder / "figures").iterdir()) == NAMES
+    beside = [name.replace(".png", ".pdf") for name in NAMES if name.endswith(".png")]
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == sorted(NAMES + beside)
 
 
 def test_a_picture_that_fails_is_told_and_the_others_are_drawn(folder, monkeypatch):

@@ -17,7 +17,12 @@ def run(*words: str | Path):
 def test_a_contact_sheet_and_the_steps_are_drawn(tiny_movie, tmp_path, reference):
     done = run(tiny_movie[0], "--frame", 2, "--reference", reference, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["contact_sheet.png", "steps.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "contact_sheet.pdf",
+        "contact_sheet.png",
+        "steps.pdf",
+        "steps.png",
+    ]
     for name in ("contact_sheet.png", "steps.png"):
         assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
 

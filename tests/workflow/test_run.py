@@ -158,8 +158,9 @@ def check_finished(folder, output):
     }
     gone = [folder / name for name in ("parts", "finalists", "weights") if (folder / name).exists()]
     assert not gone + list(folder.rglob(".unfinished-*"))
-    figures = sorted(path.name for path in (folder / "figures").iterdir())
-    assert figures == [
+    drawn = sorted((folder / "figures").iterdir())
+    assert {path.stem for path in drawn if path.suffix == ".png"} == {p.stem for p in drawn if p.suffix == ".pdf"}
+    assert [path.name for path in drawn if path.suffix != ".pdf"] == [
         "defect_maps_tiny.png",
         "gene_importance.png",
         "genealogy.csv",

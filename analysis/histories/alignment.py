@@ -1,0 +1,97 @@
+"""Which cell of a frame is which of the sample: drift, from the lattice itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from analysis.columns import Columns, UnitCell
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+MEMORY = 0.7  # of the pattern of defects from one frame to the next
+SURE = 7.0  # standard deviations by which a match of patterns stands out from chance
+DEFICIT = (0.15, 1.2)  # of intensity: what is less is noise, what is more is no more telling
+
+
+@dataclass
+class Aligner:
+    """Gives every cell the number that it has in the first frame.
+
+    The lattice tells drift but for whole cells. These follow from the pattern of defects, which stays from frame to
+    frame: the shift at which it matches best. Where there is no pattern to tell, drift is taken to be the least.
+    """
+
+    cell: UnitCell
+    _pattern: NDArray[np.float64] | None = None
+    _corner: IntArray | None = None
+    _origin: FloatArray | None = None
+    _drift: FloatArray | None = None
+
+    def align(self, columns: Columns) -> tuple[IntArray, FloatArray]:
+        """Cells (n, 2) of a frame's columns as numbered in the first frame, and its drift (2,) in px since then.
+
+        Frames come in order.
+        """
+        straight = (
+            columns.positions - (columns.index + self.cell.columns[columns.sublattice]) @ self.cell.lattice.vectors
+        )
+        offset = np.median(straight, axis=0)
+        if self._origin is None or self._drift is None:
+            self._origin, self._drift = offset, np.zeros(2)
+            self._remember(columns, columns.index)
+            return columns.index, self._drift
+        shift = self._matched(columns)
+        if shift is None:  # the least drift since the last frame
+            ahead = offset - self._origin - self._drift
+            shift = np.round(ahead @ np.linalg.inv(self.cell.lattice.vectors)).astype(np.int64)
+        self._drift = offset - self._origin - shift @ self.cell.lattice.vectors
+        cells = columns.index + shift
+        self._remember(columns, cells)
+        return cells, self._drift
+
+    def place(self, cells: IntArray, sublattice: IntArray) -> FloatArray:
+        """Places (n, 2) in px of columns in the first frame, whether in view there or not."""
+        origin = np.zeros(2) if self._origin is None else self._origin
+        return np.asarray((cells + self.cell.columns[sublattice]) @ self.cell.lattice.vectors + origin)
+
+    def _matched(self, columns: Columns) -> IntArray | None:
+        """The shift of cells at which a frame's pattern fits that of the frames before; None if none stands out."""
+        assert self._pattern is not None  # noqa: S101 (the first frame has been seen)
+        assert self._corner is not None  # noqa: S101
+        low = columns.index.min(axis=0)
+        size = columns.index.max(axis=0) - low + 1
+        here = self._spread(columns, columns.index, low, size)
+        shape = [fft.next_fast_len(int(a + b), real=True) for a, b in zip(size, self._pattern.shape[1:], strict=True)]
+        spectra = fft.rfft2(self._pattern, s=shape) * np.conj(fft.rfft2(here, s=shape))
+        match = fft.irfft2(spectra.sum(axis=0), s=shape)
+        best = np.array(np.unravel_index(match.argmax(), match.shape))
+        if match.max() - match.mean() < SURE * match.std():
+            return None
+        best = np.where(best > np.array(self._pattern.shape[1:]), best - shape, best)  # what wraps is negative
+        return np.asarray(best + self._corner - low, np.int64)
+
+    def _spread(self, columns: Columns, cells: IntArray, low: IntArray, size: IntArray) -> NDArray[np.float64]:
+        """How much less intense than perfect each column is, as (sublattice, cell, cell)."""
+        deficit = np.abs(1 - columns.ratio)
+        deficit = np.where(deficit > DEFICIT[0], np.minimum(deficit, DEFICIT[1]), 0)
+        grid = np.zeros((len(self.cell.columns), *size))
+        grid[columns.sublattice, *(cells - low).T] = deficit
+        return grid
+
+    def _remember(self, columns: Columns, cells: IntArray) -> None:
+        low, high = cells.min(axis=0), cells.max(axis=0)
+        if self._pattern is not None and self._corner is not None:
+            low = np.minimum(low, self._corner)
+            high = np.maximum(high, self._corner + np.array(self._pattern.shape[1:]) - 1)
+        pattern = self._spread(columns, cells, low, high - low + 1)
+        if self._pattern is not None and self._corner is not None:
+            first = self._corner - low
+            part = np.s_[:, *(slice(a, a + n) for a, n in zip(first, self._pattern.shape[1:], strict=True))]
+            old = np.zeros_like(pattern)
+            old[part] = self._pattern
+            pattern = np.where(pattern > 0, MEMORY * old + (1 - MEMORY) * pattern, MEMORY * old)
+        self._pattern, self._corner = pattern, low

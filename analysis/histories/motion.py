@@ -1,0 +1,80 @@
+"""How defects move: mean-square displacements and diffusion coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+LAGS = 10
+LEVEL = 0.95
+FEWEST_STEPS = 10
+COLUMNS = ("kind", "tracks", "steps", "moves", "coefficient_nm2_s", "low_nm2_s", "high_nm2_s")
+CURVE_COLUMNS = ("kind", "lag_frames", "lag_s", "msd_nm2", "low_nm2", "high_nm2", "pairs")
+
+
+def diffusion(
+    tracks: pd.DataFrame, pixel_size_nm: float | None, frame_interval_s: float | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Diffusion coefficient of each kind (`COLUMNS`), and its mean-square displacement by lag (`CURVE_COLUMNS`).
+
+    `tracks` has `label` (the kind as it is called), `track`, `frame`, `y`, `x` in px with drift taken out, `site`,
+    `extended` (these are left out). D is a quarter of the mean-square displacement from frame to frame over the
+    interval: on lattice sites places have no error. Off the lattice they have, which the covariance of successive steps
+    takes out (Vestergaard, Blainey and Flyvbjerg, Phys. Rev. E 89, 022726, 2014). The interval is that of a compound
+    Poisson process of independent moves. NaN where pixel size or frame interval are unknown.
+    """
+    size = np.nan if pixel_size_nm is None else pixel_size_nm
+    seconds = np.nan if frame_interval_s is None else frame_interval_s
+    rows, curve = [], []
+    for label, mine in tracks[~tracks["extended"].astype(bool)].groupby("label", sort=True):
+        places = mine.sort_values(["track", "frame"])
+        squared = _squared(places, 1)
+        if len(squared) < FEWEST_STEPS:
+            continue
+        mean = float(squared.mean())
+        if (places["site"] < 0).all():
+            mean = max(mean + 2 * _covariance(places), 0.0)
+        low, high = _interval(squared)
+        to_d = size**2 / (4 * seconds)
+        moves = int((squared > 0).sum())
+        rows.append((label, places["track"].nunique(), len(squared), moves, mean * to_d, low * to_d, high * to_d))
+        for lag in range(1, LAGS + 1):
+            pairs = _squared(places, lag)
+            if len(pairs) < FEWEST_STEPS:
+                break
+            ends = _interval(pairs, overlap=lag)
+            curve.append((label, lag, lag * seconds, pairs.mean() * size**2, *(e * size**2 for e in ends), len(pairs)))
+    return pd.DataFrame(rows, columns=list(COLUMNS)), pd.DataFrame(curve, columns=list(CURVE_COLUMNS))
+
+
+def _squared(places: pd.DataFrame, lag: int) -> FloatArray:
+    """Squared displacements (p,) over a number of frames, by all pairs of the same track."""
+    later = places.assign(frame=places["frame"] - lag)
+    both = places.merge(later, on=["track", "frame"], suffixes=("", "_later"))
+    return np.asarray((both["y_later"] - both["y"]) ** 2 + (both["x_later"] - both["x"]) ** 2, float)
+
+
+def _covariance(places: pd.DataFrame) -> float:
+    """Mean product of a step and the next, summed over both directions; 0 where there are none."""
+    first = places.merge(places.assign(frame=places["frame"] - 1), on=["track", "frame"], suffixes=("", "_1"))
+    both = first.merge(places.assign(frame=places["frame"] - 2), on=["track", "frame"], suffixes=("", "_2"))
+    if not len(both):
+        return 0.0
+    product = sum((both[f"{a}_1"] - both[a]) * (both[f"{a}_2"] - both[f"{a}_1"]) for a in ("y", "x"))
+    return float(np.mean(product))
+
+
+def _interval(squared: FloatArray, overlap: int = 1) -> tuple[float, float]:
+    """Interval of a mean of squared displacements (n,) that come from few moves; pairs overlap by so many frames."""
+    from scipy.stats import chi2
+
+    total, fourth = squared.sum(), (squared**2).sum()
+    if not total:
+        return 0.0, float("nan") if not len(squared) else 0.0
+    moves = total**2 / fourth / overlap  # as many of equal size would scatter as much
+    mean = squared.mean()
+    low = chi2.ppf((1 - LEVEL) / 2, 2 * moves) / (2 * moves)
+    high = chi2.ppf((1 + LEVEL) / 2, 2 * moves + 2) / (2 * moves)
+    return float(mean * low), float(mean * high)

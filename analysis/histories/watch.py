@@ -1,0 +1,164 @@
+"""The columns that are watched over a movie: those with a defect in some frame, and their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from analysis.columns import UnitCell
+from analysis.histories.alignment import Aligner
+from analysis.results import FrameResult
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Frames = Callable[[], Iterator[FrameResult]]
+NEIGHBOURS = 1.1  # in shortest lattice vectors: how far a defect may go from frame to frame
+EDGE = 1.5  # in lattice periods: columns nearer to the frame's edge are not watched
+RIM = 1.4  # in lattice periods: columns so near to a hole are not what they seem
+SIDE = 1 << 20  # more cells than a movie has along a side
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Columns over the frames of a movie.
+
+    `frames` (t,): numbers of the frames; `drift` (t, 2) in px since the first. Of each watched column `places` (n, 2)
+    in px of the first frame, and `sublattice` (n,). Of each in each frame (t, n): `ratio` of its intensity, NaN out of
+    view; `found`: the number of the network's finding there, -1 for none; `hole`: it is gone into one; `rim`: one is
+    near. `others` (t - 1, s): how many other columns of each sublattice are in view from each frame to the next, and
+    never have a defect; `noise` (s,): standard deviation of their ratio.
+    """
+
+    frames: IntArray
+    drift: FloatArray
+    places: FloatArray
+    sublattice: IntArray
+    ratio: FloatArray
+    found: IntArray
+    hole: BoolArray
+    rim: BoolArray
+    others: IntArray
+    noise: FloatArray
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The columns (n,) of a frame that are not at its edge, by their keys in rising order."""
+
+    keys: IntArray
+    ratio: FloatArray
+    found: IntArray
+    hole: BoolArray
+    rim: BoolArray
+
+
+@dataclass
+class _Survey:
+    """What a first look at all frames tells: how they lie, and where defects are."""
+
+    numbers: list[int] = field(default_factory=list)
+    shifts: list[IntArray] = field(default_factory=list)
+    drifts: list[FloatArray] = field(default_factory=list)
+    with_defect: set[int] = field(default_factory=set)
+    deviations: list[FloatArray] = field(default_factory=list)
+
+
+def watch(frames: Frames, cell: UnitCell) -> Watched | None:
+    """Watch the columns of a movie's frames, which are read twice; None if no frame shows the lattice.
+
+    At first it is seen how the frames lie and which columns ever have a defect, then their intensities are taken, so
+    that memory grows with these alone.
+    """
+    aligner = Aligner(cell)
+    survey = _look_through(frames, cell, aligner)
+    if not survey.numbers:
+        return None
+    keys, places = _chosen(survey.with_defect, cell, aligner)
+    count, kinds = len(survey.numbers), len(cell.columns)
+    ratio = np.full((count, len(keys)), np.nan)
+    found = np.full(ratio.shape, -1)
+    hole, rim = np.zeros(ratio.shape, bool), np.zeros(ratio.shape, bool)
+    others = np.zeros((count - 1, kinds), np.int64)
+    before = np.zeros(0, np.int64)
+    for t, result in enumerate(_with_lattice(frames)):
+        seen = _seen(result, cell, survey.shifts[t])
+        _, mine, here = np.intersect1d(keys, seen.keys, assume_unique=True, return_indices=True)
+        for table, values in ((ratio, seen.ratio), (found, seen.found), (hole, seen.hole), (rim, seen.rim)):
+            table[t, mine] = values[here]
+        rest = np.setdiff1d(seen.keys[~seen.rim], keys, assume_unique=True)
+        if t:
+            others[t - 1] = np.bincount(np.intersect1d(before, rest, assume_unique=True) % kinds, minlength=kinds)
+        before = rest
+    noise = np.median(survey.deviations, axis=0)
+    return Watched(
+        np.array(survey.numbers), np.array(survey.drifts), places, keys % kinds, ratio, found, hole, rim, others, noise
+    )  # fmt: skip
+
+
+def _with_lattice(frames: Frames) -> Iterator[FrameResult]:
+    return (result for result in frames() if result.columns is not None)
+
+
+def _look_through(frames: Frames, cell: UnitCell, aligner: Aligner) -> _Survey:
+    survey = _Survey()
+    for result in _with_lattice(frames):
+        columns = result.columns
+        assert columns is not None  # noqa: S101 (these have a lattice)
+        cells, drift = aligner.align(columns)
+        survey.numbers.append(result.frame)
+        survey.shifts.append(cells[0] - columns.index[0])
+        survey.drifts.append(drift)
+        seen = _seen(result, cell, survey.shifts[-1])
+        survey.with_defect.update(seen.keys[(seen.found >= 0) & ~seen.hole].tolist())
+        ratios = [columns.ratio[columns.sublattice == number] for number in range(len(cell.columns))]
+        survey.deviations.append(np.array([1.4826 * np.median(np.abs(r - np.median(r))) for r in ratios]))
+    return survey
+
+
+def _seen(result: FrameResult, cell: UnitCell, shift: IntArray) -> _Seen:
+    """The columns of a frame by their keys, `shift` from its cells to those of the movie."""
+    columns, network, views = result.columns, result.network, result.views
+    assert columns is not None  # noqa: S101 (these have a lattice)
+    assert network is not None  # noqa: S101
+    assert views is not None  # noqa: S101
+    period = cell.lattice.period_px
+    shape = np.array(network.objects.regions.shape)
+    edge = EDGE * period
+    central = ((columns.positions >= edge) & (columns.positions <= shape - 1 - edge)).all(axis=1)
+    at = np.round(columns.positions).astype(int)
+    hole = network.objects.regions > 0
+    near = hole if not hole.any() else ndimage.distance_transform_edt(~hole) <= RIM * period
+    found = np.full(len(columns), -1)
+    on_column = np.flatnonzero(views.column >= 0)
+    found[views.column[on_column]] = on_column
+    cells = columns.index + shift + SIDE // 2
+    keys = (cells[:, 0] * SIDE + cells[:, 1]) * len(cell.columns) + columns.sublattice
+    order = np.flatnonzero(central)[np.argsort(keys[central])]
+    at = at[order]
+    return _Seen(keys[order], columns.ratio[order], found[order], hole[tuple(at.T)], near[tuple(at.T)])
+
+
+def _chosen(with_defect: set[int], cell: UnitCell, aligner: Aligner) -> tuple[IntArray, FloatArray]:
+    """Keys (n,) and places (n, 2) of the columns with a defect in some frame and of those around them."""
+    kinds = len(cell.columns)
+    own = np.array(sorted(with_defect), np.int64)
+    reach = NEIGHBOURS * np.linalg.norm(cell.lattice.vectors, axis=1).min()
+    steps = np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij"), -1).reshape(-1, 2)
+    around = ((own // kinds)[:, None] + steps[:, 0] * SIDE + steps[:, 1]).ravel()
+    keys = np.unique(np.concatenate([around * kinds + number for number in range(kinds)]))
+    places = _places(keys, cell, aligner)
+    if len(own):
+        distance, _ = cKDTree(_places(own, cell, aligner)).query(places)
+        keys, places = keys[distance <= reach], places[distance <= reach]
+    return keys, places
+
+
+def _places(keys: IntArray, cell: UnitCell, aligner: Aligner) -> FloatArray:
+    cells = np.stack([keys // len(cell.columns) // SIDE, keys // len(cell.columns) % SIDE], axis=1) - SIDE // 2
+    return aligner.place(cells, keys % len(cell.columns))

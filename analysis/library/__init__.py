@@ -1,0 +1,1 @@
+"""The library of defects: every one cut out, aligned, and grouped into kinds."""

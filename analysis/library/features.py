@@ -1,0 +1,72 @@
+"""What defects are compared by: the intensity of their column, and where it looks unlike a perfect one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.library.cutouts import ALONE_SIDE, PER_PERIOD
+
+FloatArray = NDArray[np.float64]
+WINDOW = 0.35  # Gaussian width in lattice periods of what is looked at around a defect's centre
+MOST_PARTS = 4  # principal components
+EXCESS = 1.5  # a component counts if defects vary so much more along it than perfect columns do
+LEAST_NOISE = 0.01  # of a ratio; a simulated frame without noise has none
+
+
+@dataclass(frozen=True)
+class Features:
+    """How pictures become points whose coordinates are in standard deviations of the noise.
+
+    `perfect` (side, side): mean picture of a perfect column; `parts` (k, side * side): principal components of what
+    defects have beyond it, `noise` (k + 1,): standard deviation of ratio and components among perfect columns.
+    """
+
+    perfect: NDArray[np.float32]
+    parts: FloatArray
+    noise: FloatArray
+
+    def points(self, images: NDArray[np.float32], ratios: FloatArray) -> FloatArray:
+        """Points (n, k + 1) of pictures (n, side, side) and intensity ratios (n,), which may be NaN."""
+        seen = _windowed(images - self.perfect)
+        return np.concatenate([np.nan_to_num(ratios)[:, None], seen @ self.parts.T], axis=1) / self.noise
+
+
+def fit_features(
+    images: NDArray[np.float32], references: NDArray[np.float32], reference_ratios: FloatArray
+) -> Features:
+    """Features for pictures (n, side, side) of defects standing alone, on one sublattice, and of perfect columns.
+
+    Components in which defects vary no more than perfect columns are noise, and left out. Where there are no perfect
+    columns to compare with, the least component tells the noise.
+    """
+    from sklearn.decomposition import PCA
+
+    perfect = references.mean(axis=0) if len(references) else images.mean(axis=0)
+    seen = _windowed(images - perfect)
+    count = min(MOST_PARTS + 1, len(seen), seen.shape[1])
+    pca = PCA(count, svd_solver="covariance_eigh" if len(seen) > ALONE_SIDE**2 else "full").fit(seen)
+    spread = np.sqrt(pca.explained_variance_) if len(seen) > 1 else np.zeros(count)
+    if len(references) > 1:
+        noise = _deviation(_windowed(references - perfect) @ pca.components_.T)
+        ratio_noise = float(_deviation(reference_ratios[:, None])[0])
+    else:
+        noise, ratio_noise = np.full(count, spread[-1]), 1.0
+    kept = (spread > EXCESS * np.maximum(noise, 1e-9))[:MOST_PARTS]
+    parts = pca.components_[: len(kept)][kept]
+    scales = np.concatenate([[max(ratio_noise, LEAST_NOISE)], np.maximum(noise[: len(kept)][kept], 1e-9)])
+    return Features(np.asarray(perfect, np.float32), np.asarray(parts, float), scales)
+
+
+def _windowed(difference: NDArray[np.float32]) -> FloatArray:
+    """Differences (n, side * side), weighted by a window around the centre."""
+    down, across = np.mgrid[:ALONE_SIDE, :ALONE_SIDE] - (ALONE_SIDE - 1) / 2
+    window = np.exp(-(down**2 + across**2) / (2 * (WINDOW * PER_PERIOD) ** 2))
+    return np.asarray((difference * window).reshape(len(difference), ALONE_SIDE**2), float)
+
+
+def _deviation(values: FloatArray) -> FloatArray:
+    """Robust standard deviation (k,) of values (n, k)."""
+    return np.asarray(1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0))
