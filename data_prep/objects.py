@@ -31,10 +31,7 @@ class Objects:
 
     def extended(self) -> NDArray[np.bool_]:
         """Which of the objects (n,) have a region."""
-        flags = np.zeros(len(self), bool)
-        present = np.unique(self.regions)
-        flags[present[present > 0] - 1] = True
-        return flags
+        return np.asarray(np.bincount(self.regions.ravel(), minlength=len(self) + 1)[1:] > 0)
 
     def keep(self, chosen: NDArray[np.bool_]) -> Objects:
         """Only the objects with `chosen` (n,) true."""

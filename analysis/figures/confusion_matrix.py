@@ -1,4 +1,4 @@
-"""Which classes of defects the network takes for which."""
+"""Which classes of defects are taken for which."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.confusion import LIBRARY, NETWORK
 from analysis.figures.style import save_figure, say_instead
 from analysis.scores import FALSE_ALARM, MISSED
 
@@ -15,24 +16,36 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CELL_IN = 1.05
+TITLES = {NETWORK: "by the network's classes", LIBRARY: "by the library's kinds"}
 DARK = 0.55  # of a cell's share: from here on its text is white
 
 
 def draw_confusion(table: pd.DataFrame, path: Path) -> Path:
-    """Draw the table of `analysis.confusion`, its movies together, as a matrix; where it is empty, say so.
+    """Draw the table of `analysis.confusion`, its movies together, as matrices; where it is empty, say so.
 
-    A row for each class that the truth or the network knows, and one for false alarms; a column for each class, and
-    one for what was missed. Cells have counts and shares of their row; those of the right class have a frame.
+    One is by the network's classes, one by the library's kinds. A row for each class that the truth knows, and one for
+    false alarms; a column for each class or kind, and one for what was missed. Cells have counts and shares of their
+    row; those of the right class have a frame.
     """
     from matplotlib import pyplot as plt
 
-    classes = _classes(table)
-    side = CELL_IN * (len(classes) + 1)
-    figure, axes = plt.subplots(figsize=(max(side + 2.2, 6.2), max(side + 1.9, 4.2)), layout="constrained")
-    if not classes:
+    parts = [(by, table[table["by"] == by]) for by in (NETWORK, LIBRARY) if (table["by"] == by).any()]
+    if not parts:
+        figure, axes = plt.subplots(figsize=(6.2, 4.2), layout="constrained")
         say_instead(axes, "No defects of known classes to compare with.")
         return save_figure(figure, path)
-    rows, columns = [*classes, FALSE_ALARM], [*classes, MISSED]
+    height = max(CELL_IN * max(len(_rows(part)) for _, part in parts) + 1.9, 4.2)
+    widths = [max(CELL_IN * len(_columns(part)) + 2.2, 4.5) for _, part in parts]
+    figure, grid = plt.subplots(
+        1, len(parts), figsize=(sum(widths), height), width_ratios=widths, squeeze=False, layout="constrained"
+    )
+    for axes, (by, part) in zip(grid[0], parts, strict=True):
+        _draw(axes, part, TITLES[by])
+    return save_figure(figure, path)
+
+
+def _draw(axes: Axes, table: pd.DataFrame, title: str) -> None:
+    rows, columns = _rows(table), _columns(table)
     counts = (
         table.pivot_table(index="true", columns="found", values="count", aggfunc="sum")
         .reindex(index=rows, columns=columns)
@@ -42,7 +55,7 @@ def draw_confusion(table: pd.DataFrame, path: Path) -> Path:
     )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15)  # the darkest blues are as black as the frames
-    _write_cells(axes, counts, shares)
+    _write_cells(axes, counts, shares, rows, columns)
     names = [name.replace("_", " ") for name in columns]
     axes.set_xticks(range(len(columns)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(
@@ -50,32 +63,34 @@ def draw_confusion(table: pd.DataFrame, path: Path) -> Path:
     )
     axes.set_xlabel("found as")
     axes.set_ylabel("is (number in all frames)")
-    axes.set_title("framed: found as what it is; % of the row", fontsize=10)
+    axes.set_title(f"{title} (framed: what it is; % of the row)", fontsize=10)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return save_figure(figure, path)
 
 
-def _classes(table: pd.DataFrame) -> list[str]:
-    """The truth's classes, the commonest first, then those that only the network knows."""
-    known = (
-        table[table["true"] != FALSE_ALARM].groupby("true")["count"].sum().sort_values(ascending=False, kind="stable")
-    )
-    found = table.loc[table["found"] != MISSED, "found"]
-    return list(dict.fromkeys([*known.index, *sorted(found)]))
+def _rows(table: pd.DataFrame) -> list[str]:
+    """The truth's classes, the commonest first, and false alarms."""
+    known = table[table["true"] != FALSE_ALARM].groupby("true")["count"].sum()
+    return [*known.sort_values(ascending=False, kind="stable").index, FALSE_ALARM]
 
 
-def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+def _columns(table: pd.DataFrame) -> list[str]:
+    """The same classes as far as something was found as them, then what else was found, and what was missed."""
+    found = set(table["found"]) - {MISSED}
+    same = [name for name in _rows(table) if name in found]
+    return [*same, *sorted(found - set(same)), MISSED]
+
+
+def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, rows: list[str], columns: list[str]) -> None:
     from matplotlib.patches import Rectangle
 
-    last = len(counts) - 1
     for row, column in np.ndindex(counts.shape):
-        if row == column == last:  # what neither is nor was found
+        if (rows[row], columns[column]) == (FALSE_ALARM, MISSED):  # what neither is nor was found
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="0.85", edgecolor="none"))
             continue
         count, share = counts[row, column], shares[row, column]
         text = f"{count:,}\n{100 * share:.0f} %" if count else "0"
         colour = "white" if share >= DARK else "black" if count else "0.6"
         axes.text(column, row, text, ha="center", va="center", color=colour)
-    for place in range(last):
-        axes.add_patch(Rectangle((place - 0.47, place - 0.47), 0.94, 0.94, fill=False, edgecolor="black", linewidth=2))
+        if rows[row] == columns[column]:
+            axes.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False, edgecolor="black", lw=2))

@@ -83,7 +83,7 @@ def _name(panel: Axes, kind: Kind, style: KindStyle) -> None:
 
     panel.set_axis_off()
     panel.plot(0.04, 0.72, style.marker, color=style.colour, markersize=8, transform=panel.transAxes, clip_on=False)
-    lines = textwrap.wrap(named(kind.name), WRAP) or [""]
+    lines = textwrap.wrap(named(kind.name.replace("_", " ")), WRAP) or [""]
     if len(lines) > 2:
         lines = [lines[0], lines[1] + " …"]
     panel.text(0.13, 0.72, "\n".join(lines), fontsize=9.5, weight="bold", va="center", transform=panel.transAxes)

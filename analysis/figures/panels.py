@@ -75,8 +75,8 @@ def named(name: str) -> str:
 
 
 def wrapped(name: str, width: int = 32) -> str:
-    """A name that people gave, in lines of up to `width` characters; the standard width is that of a panel's title."""
-    kept = named(name).replace(" + ", " +\u00a0")  # "molybdenum" and below "+ 1", not "molybdenum +"
+    """A kind's name, its words apart, in lines of up to `width` characters; the standard is that of a panel's title."""
+    kept = named(name.replace("_", " ")).replace(" + ", " +\u00a0")  # "molybdenum" and below "+ 1", not "molybdenum +"
     return textwrap.fill(kept, width) or kept
 
 

@@ -24,7 +24,7 @@ SIDE_BY_SIDE = 10  # states in all
 def draw_transition_matrix(transitions: pd.DataFrame, path: Path) -> Path:
     """Draw a matrix for each process of one movie: from the state of a row to that of a column.
 
-    A field says the probability per frame, its 95 % interval and the events; those with few events are pale.
+    A field says the probability per frame, its interval and the events; those with few events are pale.
     """
     from matplotlib import pyplot as plt
 
@@ -50,7 +50,7 @@ def draw_transition_matrix(transitions: pd.DataFrame, path: Path) -> Path:
         _show(panel, table)
         panel.set_title(PROCESSES[name], fontsize=10)
     figure.suptitle(
-        f"{named(str(transitions['movie'].iloc[0]))}: probability per frame, its 95 % interval, events\n"
+        f"{named(str(transitions['movie'].iloc[0]))}: probability per frame, its interval (95 % for all together), events\n"
         f"(pale: fewer than {FEWEST_EVENTS} events)",
         fontsize=10.5,
     )

@@ -28,31 +28,35 @@ ROWS = [
     Row("film", "all", {"fourier": score({}), "network": total([FIRST, SECOND])}),
     Row("other", "5", {"fourier": score({}), "network": OTHER}),
 ]
+BY_KIND = {"film": score({("vacancy", "deep"): 12, ("vacancy", "vacancy"): 3, ("vacancy", "missed"): 2})}
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> pd.DataFrame:
-    write_confusion(ROWS, tmp_path / "confusion")
+    write_confusion(ROWS, BY_KIND, tmp_path / "confusion")
     return pd.read_parquet(tmp_path / "confusion.parquet")
 
 
 def test_each_movie_has_its_confusions_over_all_frames(table: pd.DataFrame, tmp_path: Path) -> None:
     expected = [
-        ("film", "adatom", "dopant", 3),
-        ("film", "false alarm", "dopant", 1),
-        ("film", "vacancy", "missed", 2),
-        ("film", "vacancy", "vacancy", 15),
-        ("other", "adatom", "missed", 4),
+        ("film", "network", "adatom", "dopant", 3),
+        ("film", "network", "false alarm", "dopant", 1),
+        ("film", "network", "vacancy", "missed", 2),
+        ("film", "network", "vacancy", "vacancy", 15),
+        ("other", "network", "adatom", "missed", 4),
+        ("film", "library", "vacancy", "deep", 12),
+        ("film", "library", "vacancy", "missed", 2),
+        ("film", "library", "vacancy", "vacancy", 3),
     ]
     assert list(table.itertuples(index=False, name=None)) == expected
     assert list(pd.read_csv(tmp_path / "confusion.csv").itertuples(index=False, name=None)) == expected
 
 
-def drawn(table: pd.DataFrame, path: Path, monkeypatch: pytest.MonkeyPatch) -> plt.Axes:
+def drawn(table: pd.DataFrame, path: Path, monkeypatch: pytest.MonkeyPatch, panel: int = 0) -> plt.Axes:
     kept = []
     monkeypatch.setattr(confusion_matrix, "save_figure", lambda figure, path: (kept.append(figure), path)[1])
     confusion_matrix.draw_confusion(table, path)
-    (axes,) = kept[0].axes
+    axes = kept[0].axes[panel]
     plt.close(kept[0])
     return axes
 
@@ -80,10 +84,19 @@ def test_the_figure_has_the_counts_and_their_shares_of_the_row(
         ("adatom (7)", "missed"): "4\n57 %",
         ("false alarm (1)", "dopant"): "1\n100 %",
     }
-    # The detector does not know the adatom, the truth no dopant: both have a row and a column.
-    assert len(written) == 4 * 4 - 1
+    # Rows are what the truth knows, columns what something was found as.
+    assert len(written) == 3 * 3 - 1
     framed = [patch.get_xy() for patch in axes.patches if not patch.get_fill()]
-    assert [(round(x + 0.47), round(y + 0.47)) for x, y in framed] == [(0, 0), (1, 1), (2, 2)]
+    assert [(round(x + 0.47), round(y + 0.47)) for x, y in framed] == [(0, 0)]
+
+
+def test_the_kinds_of_the_library_have_a_panel_of_their_own(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = drawn(table, tmp_path / "confusion.png", monkeypatch, panel=1)
+    told = {key: text for key, text in cells(axes).items() if text != "0"}
+    assert told["vacancy (17)", "deep"] == "12\n71 %"
+    assert told["vacancy (17)", "vacancy"] == "3\n18 %"
 
 
 def test_one_movie_can_be_drawn_and_none(table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

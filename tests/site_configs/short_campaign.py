@@ -105,7 +105,7 @@ class ShortCampaign:
                 wait_until(lambda: engine.submit(os.getpid).result(), "a first worker", 60)
                 before()
             began = time.monotonic()
-            crew = Crew(engine.workers, patience_s=60 + 3 * limit_s)
+            crew = Crew(engine.workers, patience_s=150 + 3 * limit_s)  # of a busy machine
             run_campaign(Evolution(8, 3), engine.evaluator(settings), journal, Budget(evaluations), crew, take)
             took = time.monotonic() - began
             return sorted(journal.evaluations(), key=lambda e: e.request.index), took
