@@ -2,10 +2,10 @@
 
     python -m benchmarks.analysis_rate RUN [--frames 100] [--workers 2]
 
-RUN is a run folder with a detector for simulated WS2, such as runs/demo. A movie of 512 x 512 px is simulated, its frames
-are divided among processes as in a run, then library, histories and tables are made. What a run does besides is left out: the
-Fourier filter to compare with, scores, figures. Prints frames per second of each part and of both, and the most memory that
-a process had; the same for half the frames before, so that it shows whether memory grows with a movie.
+RUN is a run folder with a detector for simulated WS2, such as runs/demo. A movie of 512 x 512 px is simulated, its
+frames are divided among processes as in a run, then library, histories and tables are made. What a run does besides is
+left out: the Fourier filter to compare with, scores, figures. Prints frames per second of each part and of both, and
+the most memory that a process had; for half the frames before, so that it shows whether memory grows with a movie.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def measure(run: Path, frames: int, workers: int, folder: Path) -> None:
         analysing, most = pool.submit(analysed, folder, source).result()
     together = detecting + merging + analysing
     print(
-        f"{frames} frames: inference and detection {frames / detecting:.1f}/s on {workers} workers ({memory:.0f} MB each), "
+        f"{frames} frames: inference and detection {frames / detecting:.1f}/s on {workers} workers "
+        f"({memory:.0f} MB each), "
         f"linking, library and tables {frames / (merging + analysing):.1f}/s ({most:.0f} MB), "
         f"all {frames / together:.2f} frames/s"
     )
