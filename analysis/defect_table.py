@@ -60,7 +60,8 @@ def defect_table(
         facts = movies[result.movie]
         parts.append(_scaled(rows, result, facts))
     table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[list(COLUMNS)]
-    return table.astype({"frame": int, "track": int, "extended": bool, "area_px": int}).round(DIGITS)
+    floats = dict.fromkeys((*DIGITS, "time_s"), float)
+    return table.astype(floats | {"frame": int, "track": int, "extended": bool, "area_px": int}).round(DIGITS)
 
 
 def _found(result: FrameResult, class_names: Sequence[str], kinds: Sequence[str]) -> pd.DataFrame:

@@ -16,8 +16,6 @@ from data_prep.objects import LABEL_RADIUS, Objects, disk_offsets, find_objects,
 
 SMOOTHING = 0.14  # of the probability before peaks are sought, in lattice periods
 THRESHOLDS = 1 / (1 + np.exp(-np.linspace(-4, 5, 46)))
-
-
 CENTRE_WIDTH = 0.25  # of the Gaussian by which a defect's centre is found to a fraction of a pixel, in periods
 CENTRE_STEPS = 6
 
@@ -26,8 +24,8 @@ CENTRE_STEPS = 6
 class Detections:
     """Defects of one frame.
 
-    `objects` with peak probabilities as scores, `kinds` (n,) 1-based classes, `areas_px` (n,) above the threshold, and
-    the `mean_probability` (n,) there. A pixel belongs to one defect, see `find_defects`.
+    `objects` with peak probabilities as scores, `kinds` (n,) 1-based classes, `areas_px` (n,) in pixels, and the
+    `mean_probability` (n,) there. A pixel belongs to one defect, see `find_defects`.
     """
 
     objects: Objects
@@ -48,14 +46,15 @@ def find_defects(maps: NDArray[np.float32], threshold: float, period_px: float) 
     """Defects in class probabilities (class, y, x); a defect's class is the likeliest at its centre.
 
     A point defect has its place to a fraction of a pixel, and the pixels above the threshold that are nearest to it, no
-    further away than a column reaches; an extended one is its region.
+    further away than a column reaches; an extended one has those of its region. Probabilities are smoothed.
     """
     score = defect_score(maps, period_px)
     objects = find_objects(score, threshold, period_px)
     objects = replace(objects, positions=_centred(score, objects, period_px))
     at = np.clip(np.round(objects.positions).astype(int), 0, np.array(maps.shape[1:]) - 1)
     kinds = maps[1:, at[:, 0], at[:, 1]].argmax(axis=0) + 1 if len(objects) else np.zeros(0)
-    owner = np.where(score > threshold, paint(objects, 2 * LABEL_RADIUS * period_px), 0).ravel()
+    owner = paint(objects, 2 * LABEL_RADIUS * period_px)
+    owner = np.where((score > threshold) | (objects.regions > 0), owner, 0).ravel()
     areas = np.bincount(owner, minlength=len(objects) + 1)[1:]
     total = np.bincount(owner, score.ravel(), minlength=len(objects) + 1)[1:]
     mean = np.where(areas > 0, total / np.maximum(areas, 1), objects.scores)

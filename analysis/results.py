@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from analysis.columns import Columns, UnitCell
 from analysis.detections import Detections
 from analysis.scores import Score, load_score, store_score
 from analysis.views import Views
+from data_prep.errors import InputError
 from data_prep.files import whole_file
 from data_prep.fourier.lattice import Lattice
 from data_prep.objects import Objects
 
 METHODS = ("fourier", "network")
+MADE_ANEW = "remove maps.h5 and summary.json from the run's folder and give the command again that made it"
+SMALL = {"compression": "gzip", "compression_opts": 1, "shuffle": True}  # levels above take twice as long for a tenth
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,14 @@ def save_results(
             if result.probability is None or result.network is None or result.fourier is None:
                 continue
             percent = np.round(100 * result.probability).astype(np.uint8)
-            group.create_dataset("probability_percent", data=percent, compression="gzip")
+            group.create_dataset("probability_percent", data=percent, **SMALL)
             for name in ("kinds", "areas_px", "mean_probability"):
                 group[name] = getattr(result.network, name)
             for name, objects in (("network", result.network.objects), ("fourier", result.fourier)):
                 part = group.create_group(name)
                 part["positions_yx_px"] = objects.positions
                 part["scores"] = objects.scores
-                part.create_dataset("regions", data=objects.regions, compression="gzip")
+                part.create_dataset("regions", data=objects.regions, **SMALL)
             for name, score in result.scores.items():
                 store_score(score, group.create_group(f"scores/{name}"))
             _save_arrays(result.columns, group, "columns", np.float32)
@@ -111,10 +114,12 @@ def _save_facts(facts: MovieFacts, group: h5py.Group) -> None:
 
 
 def load_facts(path: Path) -> dict[str, MovieFacts]:
-    """What is known of each movie in a file of results."""
+    """What is known of each movie in a file of results. Raises InputError if an earlier version wrote it."""
     found = {}
     with h5py.File(path, "r") as stored:
         for movie, group in stored.items():
+            if "facts" not in group.attrs:
+                raise InputError(f"{path}: is from an earlier evostem; {MADE_ANEW}")
             facts = json.loads(group.attrs["facts"])
             if facts["cell"] is not None:
                 lattice = facts["cell"].pop("lattice")
@@ -127,8 +132,10 @@ def load_facts(path: Path) -> dict[str, MovieFacts]:
     return found
 
 
-def load_results(path: Path, movie: str | None = None, *, pictures: bool = True) -> Iterator[FrameResult]:
-    """Read results one frame at a time, in order of movie and frame; of all movies, or of one.
+def load_results(
+    path: Path, movie: str | None = None, numbers: Collection[int] | None = None, *, pictures: bool = True
+) -> Iterator[FrameResult]:
+    """Read results one frame at a time, in order of movie and frame; of all movies or of one, all frames or `numbers`.
 
     Without `pictures` the probability, what the Fourier filter found and the scores are left out, and the views have no
     `images`: that is much quicker.
@@ -136,8 +143,22 @@ def load_results(path: Path, movie: str | None = None, *, pictures: bool = True)
     with h5py.File(path, "r") as stored:
         for name, frames in stored.items():
             if movie in (None, name):
-                for number, group in frames.items():
-                    yield _load_frame(name, int(number), group, pictures=pictures)
+                for number in frames:
+                    if numbers is None or int(number) in numbers:
+                        yield _load_frame(name, int(number), frames[number], pictures=pictures)
+
+
+def load_scores(path: Path) -> Iterator[tuple[str, int, dict[str, Score]]]:
+    """Read movie, number and scores of the frames whose truth is known, in order, and nothing else of them."""
+    with h5py.File(path, "r") as stored:
+        for movie, frames in stored.items():
+            for number, group in frames.items():
+                if "scores" in group:
+                    yield movie, int(number), _load_scores(group)
+
+
+def _load_scores(group: h5py.Group) -> dict[str, Score]:
+    return {name: load_score(score) for name, score in group.get("scores", {}).items()}
 
 
 def _load_frame(movie: str, number: int, group: h5py.Group, *, pictures: bool) -> FrameResult:
@@ -157,7 +178,7 @@ def _load_frame(movie: str, number: int, group: h5py.Group, *, pictures: bool) -
         group["probability_percent"][:].astype(np.float32) / 100 if pictures else None,
         Detections(found["network"], group["kinds"][:], group["areas_px"][:], group["mean_probability"][:]),
         found.get("fourier"),
-        {name: load_score(score) for name, score in group.get("scores", {}).items()} if pictures else {},
+        _load_scores(group) if pictures else {},
         columns=None if columns is None else Columns(**columns),
         views=None if views is None else Views(**views),
     )

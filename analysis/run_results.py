@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.library.kinds import Kind, load_kinds
-from analysis.results import FrameResult, load_results
+from analysis.results import MADE_ANEW, FrameResult, load_results
 from analysis.tables import read_table
 from analysis.target import Target
 from data_prep.errors import InputError
@@ -35,9 +35,11 @@ class RunResults:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        if not (folder / "targets.json").exists():
-            raise InputError(f"{folder}: holds no results of a run yet; give the command that makes it")
         self.maps = folder / "maps.h5"
+        if not (folder / "targets.json").exists():
+            if self.maps.exists():
+                raise InputError(f"{folder}: its results are from an earlier evostem; {MADE_ANEW}")
+            raise InputError(f"{folder}: holds no results of a run yet; give the command that makes it")
 
     def table(self, name: str) -> pd.DataFrame:
         """A table by its name, such as `defects` or `transitions`. Raises InputError if it is not there."""
@@ -48,9 +50,9 @@ class RunResults:
         """The movies in which defects were sought, by their names."""
         return {target.name: target for target in load_targets(self.folder / "targets.json")}
 
-    def frames(self, movie: str) -> Iterator[FrameResult]:
-        """What was found in each frame of a movie, in their order."""
-        return load_results(self.maps, movie)
+    def frames(self, movie: str, numbers: Collection[int] | None = None) -> Iterator[FrameResult]:
+        """What was found in each frame of a movie, in their order; only in those of `numbers`, if they are given."""
+        return load_results(self.maps, movie, numbers)
 
     @property
     def kinds(self) -> list[Kind]:

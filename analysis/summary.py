@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.bootstrap import MEASURES, intervals
-from analysis.results import METHODS, load_results
+from analysis.results import METHODS, load_scores
 from analysis.scores import Score, precision_recall_f1, total
 from analysis.tables import write_table
 
@@ -37,9 +37,8 @@ class Row:
 def score_rows(results: Path) -> list[Row]:
     """Rows of all scored frames, and after each movie of several one that sums it up."""
     frames: dict[str, list[Row]] = {}
-    for result in load_results(results):
-        if result.scores:
-            frames.setdefault(result.movie, []).append(Row(result.movie, str(result.frame), result.scores))
+    for movie, number, scores in load_scores(results):
+        frames.setdefault(movie, []).append(Row(movie, str(number), scores))
     rows: list[Row] = []
     for movie, of_movie in frames.items():
         rows += of_movie

@@ -12,12 +12,13 @@ from analysis.columns import Columns, UnitCell, measure_columns
 from analysis.columns.measure import without_columns
 from analysis.detections import Detections
 from analysis.library.cutouts import ALONE_SIDE, SIDE, axes_of, cut_out, straight_axes
+from data_prep.errors import InputError
 from data_prep.normalise import local_contrast
 
 ON_COLUMN = 0.4  # in lattice periods: a defect so near to the place of a column is one of that column
 REFERENCES = 6  # perfect columns of each sublattice of a frame, to compare with
 PERFECT = 0.25  # how far the intensity of such a column may be from 1
-EDGE = 1.5  # in lattice periods: what is nearer to the frame's edge is not looked at
+EDGE = 1.5  # in lattice periods: columns nearer to the frame's edge are not compared with
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def look(
     if cell is None:
         return None, plain_views(local_contrast(frame, period_px), found, period_px)
     levelled = local_contrast(frame, cell.lattice.period_px)
-    columns = measure_columns(levelled, cell)
+    try:
+        columns = measure_columns(levelled, cell)
+    except InputError:
+        return None, plain_views(local_contrast(frame, period_px), found, period_px)
     return columns, views_of(levelled, columns, cell, found, seed)
 
 

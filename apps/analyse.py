@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from analysis.confusion import write_confusion
+from analysis.confusion import scores_by_kind, write_confusion
 from analysis.detections import Detections
 from analysis.results import FrameResult, MovieFacts, load_facts, load_results, merge_results
-from analysis.run_results import save_targets, table_path
+from analysis.run_results import load_targets, save_targets, table_path
+from analysis.scores import Score
 from analysis.summary import score_rows, write_scores
 from analysis.tables import write_table
 from analysis.target import Target
@@ -24,6 +25,8 @@ from data_prep.labels import load_labels
 from data_prep.movie import open_movie
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.histories.build import Histories
     from analysis.library.build import Library
 
@@ -31,19 +34,21 @@ Value = TypeVar("Value")
 
 
 def collect(folder: Path, targets: tuple[Target, ...], *parts: Path) -> Path:
-    """Put the parts together: maps, also for ImageJ, tables of scores and confusions. Returns the path of `maps.h5`."""
+    """Put the parts together: maps, also for ImageJ, and the table of scores. Returns the path of `maps.h5`.
+
+    That appears last: it says that all of this is there.
+    """
     from analysis.map_stack import write_map_stack
 
-    maps = folder / "maps.h5"
+    maps = folder / "parts" / "maps.h5"
     save_targets(targets, folder / "targets.json")
     merge_results(list(parts), maps)
     facts = load_facts(maps)
     rows = score_rows(maps)
     write_scores(rows, {movie: known.pixel_size_nm for movie, known in facts.items()}, folder / "scores")
-    write_confusion(rows, folder / "confusion")
     for movie, known in facts.items():
         write_map_stack(maps, movie, known.pixel_size_nm, known.frame_interval_s, folder / f"maps_{movie}.tif")
-    return maps
+    return maps.replace(folder / maps.name)
 
 
 def class_names_of(maps: Path) -> tuple[str, ...]:
@@ -72,7 +77,8 @@ def analyse(folder: Path, source: Source, maps: Path) -> list[str]:
     """Make the library, the histories and the table of all defects; returns why parts of it could not be made.
 
     What people decided about kinds, in `library/names.json`, is kept to. The table of defects is written last, whatever
-    fails before. Raises InputError where the user can put it right, such as a full disk.
+    fails before; of what fails there is an empty table. Raises InputError where the user can put it right, such as a
+    full disk.
     """
     return _Analysis(folder, source, maps).run()
 
@@ -92,6 +98,7 @@ class _Analysis:
         from analysis.defect_table import defect_table
 
         self.library = self._try("the library of defects", self._build_library, None)
+        self._write_library()
         histories = {
             movie: told
             for movie, known in self.facts.items()
@@ -105,6 +112,9 @@ class _Analysis:
             self._kind_names,
             {movie: told.tracks for movie, told in histories.items()},
         )
+        nothing: dict[str, Score] = {}
+        by_kind = self._try("the confusion of kinds", lambda: self._by_kind(table), nothing)
+        write_confusion(score_rows(self.maps), by_kind, table_path(self.folder, "confusion"))
         write_table(table, table_path(self.folder, "defects"))
         return self.failed
 
@@ -115,28 +125,35 @@ class _Analysis:
         except InputError:
             raise
         except Exception as error:
-            self.failed.append(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}")
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self.failed.append(f"{what} could not be made: {reason}")
             return otherwise
 
     def _build_library(self) -> Library | None:
         from analysis.library.build import build_library
-        from analysis.library.kinds import kinds_table, save_kinds
-        from analysis.library.names import load_decisions, save_signatures
+        from analysis.library.names import load_decisions
 
-        place = self.folder / "library"
-        library = build_library(
+        return build_library(
             lambda *, pictures: load_results(self.maps, pictures=pictures),
             labelled_frames(self.source, self.folder / "labels.h5", self.class_names),
             self.facts,
             self.class_names,
-            load_decisions(place / "names.json"),
+            load_decisions(self.folder / "library" / "names.json"),
         )
-        if library is None:
-            return None
-        save_kinds(library.kinds, place / "library.h5")
-        save_signatures(library.signatures, place / "signatures.json")
-        write_table(kinds_table(library.kinds), table_path(self.folder, "kinds"))
-        return library
+
+    def _write_library(self) -> None:
+        """The library's files; without one there are no kinds, and what an analysis before this made is gone."""
+        from analysis.library.kinds import kinds_table, save_kinds
+        from analysis.library.names import save_signatures
+
+        pictures, signatures = (self.folder / "library" / name for name in ("library.h5", "signatures.json"))
+        if self.library is None:
+            pictures.unlink(missing_ok=True)
+            signatures.unlink(missing_ok=True)
+        else:
+            save_kinds(self.library.kinds, pictures)
+            save_signatures(self.library.signatures, signatures)
+        write_table(kinds_table([] if self.library is None else self.library.kinds), table_path(self.folder, "kinds"))
 
     def _kinds_of(self, result: FrameResult) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The kind of each defect of a frame, reckoned once."""
@@ -153,6 +170,10 @@ class _Analysis:
             assert result.network is not None  # noqa: S101 (it was read)
             return [self.class_names[kind - 1] for kind in result.network.kinds]
         return [self.library.names[number - 1] for number in self._kinds_of(result)]
+
+    def _by_kind(self, defects: pd.DataFrame) -> dict[str, Score]:
+        targets = {target.name: target for target in load_targets(self.folder / "targets.json")}
+        return scores_by_kind(load_results(self.maps, pictures=False), targets, defects)
 
     def _build_histories(self, movie: str, known: MovieFacts) -> Histories | None:
         from analysis.histories.build import build_histories

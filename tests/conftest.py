@@ -36,3 +36,14 @@ def tiny_movie(tmp_path_factory):
     movie, truth = folder / "tiny.tif", folder / "tiny_truth.csv"
     simulate_movie(movie, truth, settings)
     return movie, truth
+
+
+@pytest.fixture(scope="session")
+def learnt(tiny_movie, tmp_path_factory):
+    """A run on the tiny movie up to its analysis, but for the search; tests work on copies of it."""
+    from tests.apps import small_run
+
+    run = small_run.prepare(tmp_path_factory.mktemp("learnt") / "small", *tiny_movie)
+    small_run.journal_of(run.folder, [])
+    assert run.detect().analyse() == []
+    return run

@@ -141,6 +141,7 @@ def _apply(run: Run, fourier: Pending) -> list[Path]:
     folder = run.folder
     maps: Pending = folder.maps
     if not folder.maps.exists():
+        folder.defects.unlink(missing_ok=True)  # of maps that somebody removed to have them made anew
         parts = []
         for chunk in _chunks(run.targets):
             part = folder.parts / f"{chunk.name}_{chunk.frames[0]:06d}.h5"
@@ -188,7 +189,8 @@ def _summarise(run: Run, figures: list[Path]) -> None:
         utilisation = standing.time.share(journal.crew(first))
         workers = max((count for stage in standings for _, count in journal.crew(stage)), default=0)
     best = [standing.best.fitness for standing in standings.values() if standing.best is not None]
-    found = [(r.error, 0 if r.network is None else len(r.network.objects)) for r in load_results(run.folder.maps)]
+    results = load_results(run.folder.maps, pictures=False)
+    found = [(r.error, 0 if r.network is None else len(r.network)) for r in results]
     summary = {
         "evaluations": {stage: standing.done for stage, standing in standings.items()},
         "failed": sum(standing.failures.total() for standing in standings.values()),

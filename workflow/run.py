@@ -43,22 +43,22 @@ def start(
     except InputError as error:
         return refused(error)
     except KeyboardInterrupt:
-        _complain("\nevostem: stopped; the same command goes on from here")
+        complain("\nevostem: stopped; the same command goes on from here")
         return INTERRUPTED
     except Exception as error:  # the last resort: the log has the traceback, the person gets a line
         first = str(error).split("\n")[0] or type(error).__name__
-        _complain(f"evostem: failed: {first} (details in {folder.log}); the same command tries again")
+        complain(f"evostem: failed: {first} (details in {folder.log}); the same command tries again")
         return FAILED
     return 0
 
 
 def refused(error: InputError) -> int:
     """Say in one line what cannot be used; returns the exit status."""
-    _complain(f"evostem: {' '.join(str(error).split())}")
+    complain(f"evostem: {' '.join(str(error).split())}")
     return BAD_INPUT
 
 
-def _complain(text: str) -> None:
+def complain(text: str) -> None:
     """Say a line to the terminal, which may be closed: then to nobody, so that the exit status is ours."""
     try:
         print(text, file=sys.stderr, flush=True)

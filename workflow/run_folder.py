@@ -54,6 +54,8 @@ class RunFolder:
         self.library = self.path / "library" / "library.h5"
         self.signatures = self.path / "library" / "signatures.json"
         self.names = self.path / "library" / "names.json"
+        self.histories = self.path / "histories"
+        self.aside = self.path / ".aside"
         self.figures = self.path / "figures"
         self.report = self.path / "report.html"
         self.summary = self.path / "summary.json"

@@ -43,6 +43,11 @@ class UnitCell:
         """A, B, ...: the brightest first."""
         return tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(self.columns)])
 
+    def amplitude(self) -> float:
+        """Of the weaker of the two basis reflections, as in `PhaseField`, where a frame is as its cell."""
+        cells = (np.mgrid[:BINS, :BINS] + 0.5) / BINS
+        return float(np.abs((self.image * np.exp(-2j * np.pi * cells)).mean(axis=(1, 2))).min())
+
     def turns(self) -> FloatArray:
         """The symmetry as operations (m, 2, 2) on displacements in px: u becomes u @ turn."""
         vectors = self.lattice.vectors

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from analysis.columns.cell import UnitCell
 from analysis.columns.phase import FloatArray, PhaseField, phase_field
+from data_prep.errors import InputError
 from data_prep.smoothing import gaussian
 
 IntArray = NDArray[np.int64]
@@ -20,8 +21,12 @@ IntArray = NDArray[np.int64]
 # bright neighbours, whose places are never known exactly.
 FILTER = 0.6
 REACH = 4.0  # widths within which columns overlap
-NEIGHBOURS = 30  # columns of the same sublattice nearby, among which one is judged
+DRAWN = 3.2  # widths as far as which a column is drawn: what is left there is less than a hundredth
+NEIGHBOURS = 18  # columns of the same sublattice nearby, among which one is judged
 FAINTEST = 0.3  # beside its neighbours: what is fainter has no place that could be told
+LEAST_MEDIAN = 0.05  # of a sublattice, beside the brightest: a fainter one is not there, whatever its cell shows
+# Of a frame's lattice beside its cell's: noise has a twentieth, a bent or half-open lattice more than half.
+SHOWN, SHOWN_QUANTILE = 0.25, 0.9
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,13 @@ def measure_columns(levelled: NDArray[np.float32], cell: UnitCell) -> Columns:
 
     The frame is taken for a sum of Gaussians at the places of the lattice. Their heights follow from what a narrower
     Gaussian filter sees at these places: what neighbours add is solved for, so that a column is not brighter for a
-    bright neighbour. The gradient there, without that of the neighbours, tells how far a column is off.
+    bright neighbour. The gradient there, without that of the neighbours, tells how far a column is off. Raises
+    InputError if the frame does not show the lattice of the cell.
     """
-    index, sublattice, positions = _places(phase_field(levelled, cell.lattice), cell, levelled.shape)
+    field = phase_field(levelled, cell.lattice)
+    if np.quantile(field.amplitude, SHOWN_QUANTILE) < SHOWN * cell.amplitude():
+        raise InputError("shows no lattice, or another one than the movie it belongs to")
+    index, sublattice, positions = _places(field, cell, levelled.shape)
     width = FILTER * cell.width_px
     filtered = ndimage.spline_filter(gaussian(levelled, width) - cell.floor, order=3, mode="mirror")
     overlaps = _Overlaps(positions, float(np.hypot(width, cell.width_px)))
@@ -64,13 +73,15 @@ def measure_columns(levelled: NDArray[np.float32], cell: UnitCell) -> Columns:
     off[seen] = overlaps.width**2 * (slope - overlaps.slopes(height))[seen] / height[seen, None]
     off[(np.abs(off) > cell.width_px).any(axis=1)] = np.nan
     for number in range(len(cell.columns)):  # what all of them share is the picture of a column, no displacement
-        off[sublattice == number] -= np.nan_to_num(np.nanmedian(off[(sublattice == number) & seen], axis=0))
+        mine = (sublattice == number) & np.isfinite(off).all(axis=1)
+        if mine.any():
+            off[sublattice == number] -= np.median(off[mine], axis=0)
     return Columns(positions, index, sublattice, ratio, off, height * (overlaps.width / cell.width_px) ** 2)
 
 
 def without_columns(levelled: NDArray[np.float32], columns: Columns, cell: UnitCell) -> NDArray[np.float32]:
     """What is left of a levelled frame (y, x) without its floor and all columns as they were measured."""
-    reach = int(np.ceil(REACH * cell.width_px))
+    reach = int(np.ceil(DRAWN * cell.width_px))
     steps = np.arange(-reach, reach + 1)
     nearest = np.round(columns.positions).astype(int)
     pixels = nearest[:, :, None] + steps  # (n, 2, steps)
@@ -125,10 +136,10 @@ class _Overlaps:
 def _nearby(height: FloatArray, positions: FloatArray, sublattice: IntArray) -> FloatArray:
     """Median height (n,) of the columns of the same sublattice around each."""
     around = np.ones_like(height)
-    for number in np.unique(sublattice):
+    of_sublattice = {number: np.median(height[sublattice == number]) for number in np.unique(sublattice).tolist()}
+    for number, overall in of_sublattice.items():
         mine = np.flatnonzero(sublattice == number)
-        overall = np.median(height[mine])
         near = cKDTree(positions[mine]).query(positions[mine], k=min(NEIGHBOURS, len(mine)))[1]
         # In a hole there is nothing to compare with but the whole.
         around[mine] = np.maximum(np.median(height[mine][near.reshape(len(mine), -1)], axis=1), overall / 2)
-    return np.maximum(around, 1e-9)
+    return np.asarray(np.maximum(around, LEAST_MEDIAN * max(of_sublattice.values())))

@@ -68,17 +68,17 @@ def phase_field(levelled: NDArray[np.float32], lattice: Lattice) -> PhaseField:
     """
     period = lattice.period_px
     rows, columns = (_grid(length, STEP_IN_PERIODS * period) for length in levelled.shape)
-    image = levelled.astype(np.complex64)
     waves = []
     for vector in lattice.basis:
         down, across = (
             _carrier(length, places, wave, WIDTH_IN_PERIODS * period)
             for length, places, wave in zip(levelled.shape, (rows, columns), vector, strict=True)
         )
-        waves.append(down @ image @ across.T)
+        half = down.real @ levelled + 1j * (down.imag @ levelled)  # in real numbers, which takes half the time
+        waves.append(half @ across.T)
     amplitude = np.abs(np.array(waves)).min(axis=0)
     faint = amplitude < FAINT * np.median(amplitude)
-    cells = np.stack([_unwrapped(np.angle(wave), faint) for wave in waves]) / (2 * np.pi)
+    cells = np.stack([_unwrapped(np.angle(wave).astype(float), faint) for wave in waves]) / (2 * np.pi)
     return PhaseField(lattice, rows, columns, cells, amplitude)
 
 
@@ -99,10 +99,10 @@ def _unwrapped(phase: FloatArray, faint: NDArray[np.bool_]) -> FloatArray:
     from skimage.restoration import unwrap_phase
 
     if not faint.any():
-        return np.asarray(unwrap_phase(phase))  # type: ignore[no-untyped-call]
+        return np.asarray(unwrap_phase(phase, rng=0))  # type: ignore[no-untyped-call]
     if faint.all():
         return np.zeros_like(phase)
-    smooth = np.asarray(unwrap_phase(np.ma.array(phase, mask=faint)).filled(0.0))  # type: ignore[no-untyped-call]
+    smooth = np.asarray(unwrap_phase(np.ma.array(phase, mask=faint), rng=0).filled(0.0))  # type: ignore[no-untyped-call]
     nearest = ndimage.distance_transform_edt(faint, return_distances=False, return_indices=True)
     return np.asarray(smooth[tuple(nearest)])
 

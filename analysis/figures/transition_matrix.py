@@ -50,7 +50,8 @@ def draw_transition_matrix(transitions: pd.DataFrame, path: Path) -> Path:
         _show(panel, table)
         panel.set_title(PROCESSES[name], fontsize=10)
     figure.suptitle(
-        f"{named(str(transitions['movie'].iloc[0]))}: probability per frame, its interval (95 % for all together), events\n"
+        f"{named(str(transitions['movie'].iloc[0]))}: probability per frame, "
+        "its interval (95 % for all together) and events\n"
         f"(pale: fewer than {FEWEST_EVENTS} events)",
         fontsize=10.5,
     )

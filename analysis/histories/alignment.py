@@ -13,7 +13,7 @@ from analysis.columns import Columns, UnitCell
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 MEMORY = 0.7  # of the pattern of defects from one frame to the next
-SURE = 7.0  # standard deviations by which a match of patterns stands out from chance
+CHANCE = 1e-3  # that patterns which have nothing to do with one another match as well at as small a shift
 DEFICIT = (0.15, 1.2)  # of intensity: what is less is noise, what is more is no more telling
 
 
@@ -22,7 +22,8 @@ class Aligner:
     """Gives every cell the number that it has in the first frame.
 
     The lattice tells drift but for whole cells. These follow from the pattern of defects, which stays from frame to
-    frame: the shift at which it matches best. Where there is no pattern to tell, drift is taken to be the least.
+    frame: the shift at which it matches best. Where no match stands out, as with a defect or two that may have moved
+    themselves, drift is taken to be the least since the last frame.
     """
 
     cell: UnitCell
@@ -44,10 +45,9 @@ class Aligner:
             self._origin, self._drift = offset, np.zeros(2)
             self._remember(columns, columns.index)
             return columns.index, self._drift
-        shift = self._matched(columns)
-        if shift is None:  # the least drift since the last frame
-            ahead = offset - self._origin - self._drift
-            shift = np.round(ahead @ np.linalg.inv(self.cell.lattice.vectors)).astype(np.int64)
+        ahead = offset - self._origin - self._drift
+        least = np.round(ahead @ np.linalg.inv(self.cell.lattice.vectors)).astype(np.int64)
+        shift = self._matched(columns, least)
         self._drift = offset - self._origin - shift @ self.cell.lattice.vectors
         cells = columns.index + shift
         self._remember(columns, cells)
@@ -58,8 +58,8 @@ class Aligner:
         origin = np.zeros(2) if self._origin is None else self._origin
         return np.asarray((cells + self.cell.columns[sublattice]) @ self.cell.lattice.vectors + origin)
 
-    def _matched(self, columns: Columns) -> IntArray | None:
-        """The shift of cells at which a frame's pattern fits that of the frames before; None if none stands out."""
+    def _matched(self, columns: Columns, least: IntArray) -> IntArray:
+        """The shift of cells at which a frame's pattern fits that of the frames before; `least` if none stands out."""
         assert self._pattern is not None  # noqa: S101 (the first frame has been seen)
         assert self._corner is not None  # noqa: S101
         low = columns.index.min(axis=0)
@@ -69,10 +69,11 @@ class Aligner:
         spectra = fft.rfft2(self._pattern, s=shape) * np.conj(fft.rfft2(here, s=shape))
         match = fft.irfft2(spectra.sum(axis=0), s=shape)
         best = np.array(np.unravel_index(match.argmax(), match.shape))
-        if match.max() - match.mean() < SURE * match.std():
-            return None
         best = np.where(best > np.array(self._pattern.shape[1:]), best - shape, best)  # what wraps is negative
-        return np.asarray(best + self._corner - low, np.int64)
+        shift = np.asarray(best + self._corner - low, np.int64)
+        nearer = (2 * int(np.abs(shift - least).max()) + 1) ** 2
+        chance = nearer * _by_chance(float(match.max()), self._pattern, here, len(columns))
+        return shift if chance < CHANCE else least
 
     def _spread(self, columns: Columns, cells: IntArray, low: IntArray, size: IntArray) -> NDArray[np.float64]:
         """How much less intense than perfect each column is, as (sublattice, cell, cell)."""
@@ -95,3 +96,17 @@ class Aligner:
             old[part] = self._pattern
             pattern = np.where(pattern > 0, MEMORY * old + (1 - MEMORY) * pattern, MEMORY * old)
         self._pattern, self._corner = pattern, low
+
+
+def _by_chance(match: float, one: FloatArray, other: FloatArray, columns: int) -> float:
+    """How likely two patterns (sublattice, cell, cell) on so many columns match as well at a shift by chance.
+
+    What is not perfect meets at random: a Poisson process, each meeting of the typical weight.
+    """
+    from scipy.special import gammainc
+
+    both = one.sum() * other.sum()
+    if not both or match <= 0:
+        return 1.0
+    weight = (one**2).sum() * (other**2).sum() / both
+    return float(gammainc(match / weight, both / columns / weight))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from analysis.histories import dwell, motion
 from analysis.histories.complexes import find_complexes
-from analysis.histories.decode import HOLE, PERFECT, decode
-from analysis.histories.tracks import FREE_MEMORY, HOLE_MEMORY, joined, off_columns, on_columns
+from analysis.histories.decode import HOLE, decode
+from analysis.histories.tracks import MEMORY, joined, off_columns, on_columns
 from analysis.histories.transitions import COLUMNS as TRANSITION_COLUMNS
 from analysis.histories.transitions import column_transitions, complex_transitions
 from analysis.histories.watch import Watched, watch
@@ -22,8 +22,6 @@ from analysis.results import FrameResult, MovieFacts
 IntArray = NDArray[np.int64]
 Frames = Callable[[], Iterator[FrameResult]]
 BOUND = ", bound"  # what a defect beside the centre of a complex is called
-
-
 TABLES = ("drift", "counts", "transitions", "dwell_times", "stays", "diffusion", "displacements")
 
 
@@ -43,7 +41,7 @@ def empty_table(name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Histories:
-    """Tables of one movie, see docs/analysis.md; `tracks` has a row for each defect in each frame."""
+    """Tables of one movie, see docs/analysis.md; `tracks` has a row for each defect that is followed, in each frame."""
 
     tracks: pd.DataFrame
     drift: pd.DataFrame
@@ -67,25 +65,25 @@ def build_histories(
     watched = None if facts.cell is None else watch(frames, facts.cell)
     tracks, every = off_columns(frames, kinds_of, watched)
     tracks["bound"] = False
-    tracks["ended"] = _seen_to_end(tracks, len(every))
+    tracks["told"] = _told_off_columns(tracks, len(every))
     transitions = pd.DataFrame(columns=list(TRANSITION_COLUMNS))
     if watched is not None and facts.cell is not None:
         states = decode(watched, library.kinds)
         on = on_columns(watched, states, facts.cell)
         complexes = find_complexes(watched, states, on, facts.cell)
         on["bound"] = complexes.bound(len(watched.places))[on["site"].to_numpy(np.int64)]
-        on["ended"] = _end_on_columns(on, watched, states)
+        on["told"] = _told_on_columns(on, watched, states)
         parts = (
             column_transitions(watched, states, on, complexes, names),
             complex_transitions(watched, states, complexes, names),
         )
         transitions = pd.concat([part for part in parts if len(part)] or [transitions], ignore_index=True)
         tracks = joined(on, tracks)
-    kinds = tracks["kind"].map(names)
-    tracks["label"] = kinds.where(~tracks["bound"].astype(bool), kinds + BOUND)
-    tracks["kind"] = kinds
+    tracks["kind"] = tracks["kind"].map(names).astype(str)
+    tracks["label"] = tracks["kind"].where(~tracks["bound"].astype(bool), tracks["kind"] + BOUND)
     of_stays = dwell.stays(tracks)
-    coefficients, displacements = motion.diffusion(tracks, facts.pixel_size_nm, facts.frame_interval_s)
+    hop = np.nan if facts.cell is None else float(np.linalg.norm(facts.cell.lattice.vectors, axis=1).min())
+    coefficients, displacements = motion.diffusion(tracks, hop, facts.pixel_size_nm, facts.frame_interval_s)
     seconds, size = facts.frame_interval_s, facts.pixel_size_nm
     return Histories(
         tracks,
@@ -99,17 +97,19 @@ def build_histories(
     )
 
 
-def _end_on_columns(tracks: pd.DataFrame, watched: Watched, states: IntArray) -> NDArray[np.bool_]:
-    """Of each row (n,), whether its column is seen in the next frame: if the track is not, it has ended."""
+def _told_on_columns(tracks: pd.DataFrame, watched: Watched, states: IntArray) -> NDArray[np.bool_]:
+    """Of each row (n,), whether the next frame shows what becomes of the defect: if its track ends here, so does it."""
     step, site = tracks["step"].to_numpy(np.int64), tracks["site"].to_numpy(np.int64)
     after = np.minimum(step + 1, len(states) - 1)
-    told = (states[after, site] >= PERFECT) & ~watched.rim[after, site]
-    return np.asarray((step + 1 < len(states)) & (told | (states[after, site] == HOLE)))
+    follows = watched.frames[after] == watched.frames[step] + 1
+    told = watched.inner[step, site] & (watched.inner[after, site] | (states[after, site] == HOLE))
+    return np.asarray(follows & told)
 
 
-def _seen_to_end(tracks: pd.DataFrame, steps: int) -> NDArray[np.bool_]:
+def _told_off_columns(tracks: pd.DataFrame, steps: int) -> NDArray[np.bool_]:
     """The same off the lattice, where a defect may be missed for some frames."""
-    return np.asarray(tracks["step"].to_numpy() + max(FREE_MEMORY, HOLE_MEMORY) + 1 < steps)
+    goes_on = tracks.duplicated("track", keep="last").to_numpy()
+    return np.asarray(goes_on | (tracks["step"].to_numpy() + MEMORY + 1 < steps))
 
 
 def _drift(watched: Watched | None) -> pd.DataFrame:

@@ -14,16 +14,20 @@ Durations = tuple[NDArray[np.float64], NDArray[np.bool_]]
 def stays(tracks: pd.DataFrame) -> pd.DataFrame:
     """Stays of defects in one kind, a row each: `label`, `frames` (steps from frame to frame), `censored`.
 
-    `tracks` has `label`, `track`, `step` and `ended`: whether a track whose last row this is was seen to end. What was
-    one kind and is another in the next frame has ended as the first; what leaves the view has not.
+    `tracks` has `label`, `track`, `frame` and `told`: whether it is seen what becomes of the defect in the next frame.
+    A stay ends when another kind is seen in the track, or no more of it. Where it is not told, the stay is censored,
+    and another begins if the defect is seen again: ends would be missed there, so the time does not count either.
     """
-    ordered = tracks.sort_values(["track", "step"])
-    new = (ordered["track"].diff() != 0) | (ordered["label"] != ordered["label"].shift())
-    grouped = ordered.groupby(new.cumsum())
-    track = grouped["track"].first()
-    ended = (track == track.shift(-1)) | grouped["ended"].last().astype(bool)
-    frames = grouped["step"].max() - grouped["step"].min() + ended.astype(int)
-    return pd.DataFrame({"label": grouped["label"].first(), "frames": frames.astype(float), "censored": ~ended})
+    ordered = tracks.sort_values(["track", "frame"])
+    told = ordered["told"].astype(bool)
+    goes_on = ordered["track"] == ordered["track"].shift(-1)
+    same = goes_on & (ordered["label"] == ordered["label"].shift(-1))
+    steps = (ordered["frame"].shift(-1) - ordered["frame"]).where(goes_on, 1.0).where(told, 0.0)
+    number = (~(same & told)).shift(1, fill_value=True).cumsum()
+    rows = pd.DataFrame({"label": ordered["label"], "frames": steps, "ended": told & ~same}).groupby(number)
+    table = rows.agg({"label": "first", "frames": "sum", "ended": "last"}).reset_index(drop=True)
+    table = table[table["frames"] > 0].reset_index(drop=True)
+    return table.assign(censored=~table["ended"].astype(bool)).drop(columns="ended")
 
 
 def dwell_times(of_stays: pd.DataFrame, frame_interval_s: float | None) -> pd.DataFrame:

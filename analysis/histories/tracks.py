@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,24 +16,23 @@ from analysis.results import FrameResult
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-FREE_REACH, FREE_MEMORY = (
-    0.8,
-    2,
-)  # of defects off the lattice: lattice periods a frame, and frames that they may be missed
-HOLE_REACH, HOLE_MEMORY = 4.0, 2  # the same of extended ones
-COLUMNS = (
-    "frame", "step", "track", "kind", "site", "found", "y", "x", "y_px", "x_px", "sublattice", "ratio", "area_px",
-    "extended",
-)  # fmt: skip
+FREE_REACH = 0.8  # of defects off the lattice: lattice periods from frame to frame
+HOLE_REACH = 4.0  # the same of extended ones
+MEMORY = 2  # frames that both may be missed
+COLUMNS = {
+    "frame": int, "step": int, "track": int, "kind": int, "site": int, "found": int, "y": float, "x": float,
+    "y_px": float, "x_px": float, "sublattice": int, "ratio": float, "area_px": float, "extended": bool,
+}  # fmt: skip
 
 
 def on_columns(watched: Watched, states: IntArray, cell: UnitCell) -> pd.DataFrame:
     """Tracks of the defects on columns, a row for each in each frame where it is: `COLUMNS`.
 
-    `site` is the number of the watched column, `found` that of the network's finding (-1: told by its intensity alone),
-    `y`, `x` are in px of the first frame, `y_px`, `x_px` in px of its own. From frame to frame a defect stays or goes
-    to a neighbouring column of its sublattice. Linked by trackpy (Allan et al., doi:10.5281/zenodo.4682814) after
-    Crocker and Grier, J. Colloid Interface Sci. 179, 298 (1996).
+    `step` counts the frames that were read, `site` is the number of the watched column, `found` that of the network's
+    finding (-1: told by its intensity alone), `y`, `x` are in px of the first frame if the lattice were straight,
+    `y_px`, `x_px` in px of its own. From frame to frame a defect stays or goes to a neighbouring column of its
+    sublattice. Linked by trackpy (Allan et al., doi:10.5281/zenodo.4682814) after Crocker and Grier, J. Colloid
+    Interface Sci. 179, 298 (1996).
     """
     t, n = np.nonzero(states > 0)
     rows = pd.DataFrame(
@@ -44,8 +44,8 @@ def on_columns(watched: Watched, states: IntArray, cell: UnitCell) -> pd.DataFra
             "found": watched.found[t, n],
             "y": watched.places[n, 0],
             "x": watched.places[n, 1],
-            "y_px": watched.places[n, 0] + watched.drift[t, 0],
-            "x_px": watched.places[n, 1] + watched.drift[t, 1],
+            "y_px": watched.positions[t, n, 0],
+            "x_px": watched.positions[t, n, 1],
             "sublattice": watched.sublattice[n],
             "ratio": watched.ratio[t, n],
             "area_px": 0.0,
@@ -53,11 +53,7 @@ def on_columns(watched: Watched, states: IntArray, cell: UnitCell) -> pd.DataFra
         }
     )
     reach = NEIGHBOURS * float(np.linalg.norm(cell.lattice.vectors, axis=1).min())
-    parts = []
-    for number in np.unique(watched.sublattice).tolist():
-        part = rows[rows["sublattice"] == number]
-        parts.append(_linked(part, reach, 0))
-    return _numbered(parts)
+    return _numbered([_linked(part, reach, 0) for _, part in rows.groupby("sublattice")])
 
 
 def off_columns(
@@ -77,11 +73,8 @@ def off_columns(
         rows += _off_rows(result, kinds_of(result), len(every), drift)
         every.append(result.frame)
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "track"])
-    extended = table["extended"].astype(bool)
-    parts = [
-        _linked(table[~extended], FREE_REACH * period, FREE_MEMORY),
-        _linked(table[extended], HOLE_REACH * period, HOLE_MEMORY),
-    ]
+    reach = {False: FREE_REACH * period, True: HOLE_REACH * period}
+    parts = [_linked(part, reach[bool(extended)], MEMORY) for extended, part in table.groupby("extended")]
     return _numbered(parts), every
 
 
@@ -104,31 +97,30 @@ def _off_rows(result: FrameResult, kinds: IntArray, step: int, drift: FloatArray
 
 def joined(*parts: pd.DataFrame) -> pd.DataFrame:
     """Tracks of several tables in one, each with a number of its own, in order of frames."""
-    return _numbered([part for part in parts if len(part)]).sort_values(["frame", "track"], ignore_index=True)
+    return _numbered(parts).sort_values(["frame", "track"], ignore_index=True)
 
 
 def _linked(rows: pd.DataFrame, reach: float, memory: int) -> pd.DataFrame:
     """Rows with a `track`, by places `y`, `x` in frames `step`."""
-    if not len(rows):
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
     import trackpy
 
     trackpy.quiet()
     by_step = rows[["step", "y", "x"]].rename(columns={"step": "frame"}).reset_index(drop=True)
-    linked = trackpy.link(
-        by_step, reach, pos_columns=["y", "x"], memory=memory, adaptive_stop=reach / 8, adaptive_step=0.9
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # trackpy's, of pandas
+        linked = trackpy.link(
+            by_step, reach, pos_columns=["y", "x"], memory=memory, adaptive_stop=reach / 8, adaptive_step=0.9
+        )
     # trackpy sorts by frame; its index says which row is which.
     return rows.reset_index(drop=True).assign(track=linked["particle"].sort_index())
 
 
-def _numbered(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def _numbered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Tables of tracks under one another, no number in two of them."""
     out, first = [], 0
     for part in parts:
         if len(part):
-            out.append(part.assign(track=part["track"].astype(int) + first))
+            out.append(part.assign(track=part["track"] + first))
             first = int(out[-1]["track"].max()) + 1
-    if not out:
-        return parts[0]
-    return pd.concat(out, ignore_index=True)
+    table = pd.concat(out, ignore_index=True) if out else pd.DataFrame(columns=list(COLUMNS))
+    return table.astype(COLUMNS)

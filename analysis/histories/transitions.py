@@ -26,8 +26,9 @@ def column_transitions(
     """Transitions of columns from each frame to the next, a row for each that was seen: `COLUMNS`.
 
     A defect that goes to another column remains what it is; one that ends leaves a perfect column, or is gone into a
-    hole; one that begins was a perfect column. Not counted: what leaves the view, what is near a hole, frames that
-    do not follow one another, and the arms of complexes, whose histories `complex_transitions` tells.
+    hole; one that begins was a perfect column. Not counted: columns that may have a neighbour out of view or near a
+    hole, where a defect may have come from or gone to; perfect columns that are gone into a hole; frames that do not
+    follow one another; and the arms of complexes, whose histories `complex_transitions` tells.
     """
     counts: Counter[tuple[str, str]] = Counter()
     steps = np.flatnonzero(np.diff(watched.frames) == 1)
@@ -37,14 +38,13 @@ def column_transitions(
     track[here["step"], here["site"]] = here["track"]
     for t in steps:
         now, then = states[t], states[t + 1]
-        both = counted[t] & counted[t + 1] & (now != UNSEEN) & (then != UNSEEN)
+        both = counted[t] & counted[t + 1]
         after = dict(zip(track[t + 1][track[t + 1] >= 0].tolist(), then[track[t + 1] >= 0].tolist(), strict=True))
         before = set(track[t][track[t] >= 0].tolist())
         for number in np.flatnonzero(both & (now > 0)).tolist():
             to = after.get(int(track[t, number]), int(then[number]))
-            if to in (HOLE, PERFECT) or to > 0:
-                counts[names[int(now[number])], _name(to, watched.sublattice[number], names)] += 1
-        for number in np.flatnonzero(both & (now == PERFECT)).tolist():
+            counts[names[int(now[number])], _name(to, watched.sublattice[number], names)] += 1
+        for number in np.flatnonzero(both & (now == PERFECT) & (then != HOLE)).tolist():
             begins = then[number] > 0 and int(track[t + 1, number]) not in before
             to = int(then[number]) if begins else PERFECT
             perfect = _name(PERFECT, watched.sublattice[number], names)
@@ -52,12 +52,12 @@ def column_transitions(
         for sublattice, count in enumerate(watched.others[t].tolist()):
             perfect = _name(PERFECT, sublattice, names)
             counts[perfect, perfect] += count
-    return _table("column", counts)
+    return _table("column", +counts)  # without zeros
 
 
 def _counted(watched: Watched, states: IntArray, complexes: Complexes) -> NDArray[np.bool_]:
     """Which columns tell something in which frame (t, n)."""
-    counted: NDArray[np.bool_] = ~watched.rim & (states != UNSEEN)
+    counted: NDArray[np.bool_] = watched.inner & (states != UNSEEN)
     counted[states == HOLE] = True  # what went there a frame ago may have been counted
     counted[:, complexes.bound(states.shape[1])] = False
     return counted
@@ -91,10 +91,11 @@ def complex_transitions(
 
 
 def _table(process: str, counts: Counter[tuple[str, str]]) -> pd.DataFrame:
-    """A row for each transition, with its probability and 95 % interval.
+    """A row for each transition, with its probability and an interval.
 
     The probabilities of a state's transitions have a Dirichlet distribution, Jeffreys' prior; each by itself has a
-    beta distribution (Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.4).
+    beta distribution (Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.4). With 95 % all transitions of
+    the table are within their intervals together (Bonferroni): one that lies outside means something.
     """
     from scipy.stats import beta
 
@@ -103,9 +104,11 @@ def _table(process: str, counts: Counter[tuple[str, str]]) -> pd.DataFrame:
     for (start, _), count in counts.items():
         at_risk[start] += count
         ways[start] += 1
+    tail = (1 - LEVEL) / 2 / max(len(counts), 1)
     rows: list[Sequence[object]] = []
     for (start, end), count in sorted(counts.items()):
-        of = beta(count + PRIOR, at_risk[start] - count + PRIOR * max(ways[start] - 1, 1))
-        low, high = of.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        rows.append((process, start, end, count, at_risk[start], count / at_risk[start], low, high))
+        others = at_risk[start] - count + PRIOR * max(ways[start] - 1, 1)
+        low, high = np.asarray(beta.ppf([tail, 1 - tail], count + PRIOR, others)).tolist()
+        always = count == at_risk[start]
+        rows.append((process, start, end, count, at_risk[start], count / at_risk[start], low, 1.0 if always else high))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -29,20 +29,24 @@ class Watched:
     """Columns over the frames of a movie.
 
     `frames` (t,): numbers of the frames; `drift` (t, 2) in px since the first. Of each watched column `places` (n, 2)
-    in px of the first frame, and `sublattice` (n,). Of each in each frame (t, n): `ratio` of its intensity, NaN out of
-    view; `found`: the number of the network's finding there, -1 for none; `hole`: it is gone into one; `rim`: one is
-    near. `others` (t - 1, s): how many other columns of each sublattice are in view from each frame to the next, and
-    never have a defect; `noise` (s,): standard deviation of their ratio.
+    in px of the first frame, if the lattice were straight, and `sublattice` (n,). Of each in each frame (t, n):
+    `positions` (t, n, 2) in px of that frame and `ratio` of its intensity, both NaN out of view; `found`: the number
+    of the network's finding there, -1 for none; `hole`: it is gone into one; `rim`: one is near; `inner`: all columns
+    that a defect may come from or go to from frame to frame are in view, and not at a rim. `others` (t - 1, s): how
+    many other columns of each sublattice are so from each frame to the next, and never have a defect; `noise` (s,):
+    standard deviation of their ratio.
     """
 
     frames: IntArray
     drift: FloatArray
     places: FloatArray
     sublattice: IntArray
+    positions: FloatArray
     ratio: FloatArray
     found: IntArray
     hole: BoolArray
     rim: BoolArray
+    inner: BoolArray
     others: IntArray
     noise: FloatArray
 
@@ -52,10 +56,12 @@ class _Seen:
     """The columns (n,) of a frame that are not at its edge, by their keys in rising order."""
 
     keys: IntArray
+    positions: FloatArray
     ratio: FloatArray
     found: IntArray
     hole: BoolArray
     rim: BoolArray
+    inner: BoolArray
 
 
 @dataclass
@@ -81,24 +87,25 @@ def watch(frames: Frames, cell: UnitCell) -> Watched | None:
         return None
     keys, places = _chosen(survey.with_defect, cell, aligner)
     count, kinds = len(survey.numbers), len(cell.columns)
-    ratio = np.full((count, len(keys)), np.nan)
+    ratio, positions = np.full((count, len(keys)), np.nan), np.full((count, len(keys), 2), np.nan)
     found = np.full(ratio.shape, -1)
-    hole, rim = np.zeros(ratio.shape, bool), np.zeros(ratio.shape, bool)
+    hole, rim, inner = (np.zeros(ratio.shape, bool) for _ in range(3))
+    tables = {"ratio": ratio, "positions": positions, "found": found, "hole": hole, "rim": rim, "inner": inner}
     others = np.zeros((count - 1, kinds), np.int64)
     before = np.zeros(0, np.int64)
     for t, result in enumerate(_with_lattice(frames)):
         seen = _seen(result, cell, survey.shifts[t])
         _, mine, here = np.intersect1d(keys, seen.keys, assume_unique=True, return_indices=True)
-        for table, values in ((ratio, seen.ratio), (found, seen.found), (hole, seen.hole), (rim, seen.rim)):
-            table[t, mine] = values[here]
-        rest = np.setdiff1d(seen.keys[~seen.rim], keys, assume_unique=True)
+        for name, table in tables.items():
+            table[t, mine] = getattr(seen, name)[here]
+        rest = np.setdiff1d(seen.keys[seen.inner], keys, assume_unique=True)
         if t:
             others[t - 1] = np.bincount(np.intersect1d(before, rest, assume_unique=True) % kinds, minlength=kinds)
         before = rest
     noise = np.median(survey.deviations, axis=0)
     return Watched(
-        np.array(survey.numbers), np.array(survey.drifts), places, keys % kinds, ratio, found, hole, rim, others, noise
-    )  # fmt: skip
+        np.array(survey.numbers), np.array(survey.drifts), places, keys % kinds, **tables, others=others, noise=noise
+    )
 
 
 def _with_lattice(frames: Frames) -> Iterator[FrameResult]:
@@ -129,19 +136,24 @@ def _seen(result: FrameResult, cell: UnitCell, shift: IntArray) -> _Seen:
     assert views is not None  # noqa: S101
     period = cell.lattice.period_px
     shape = np.array(network.objects.regions.shape)
-    edge = EDGE * period
-    central = ((columns.positions >= edge) & (columns.positions <= shape - 1 - edge)).all(axis=1)
-    at = np.round(columns.positions).astype(int)
+    step = NEIGHBOURS * float(np.linalg.norm(cell.lattice.vectors, axis=1).min())
+    from_edge = np.minimum(columns.positions, shape - 1 - columns.positions).min(axis=1) - EDGE * period
     hole = network.objects.regions > 0
-    near = hole if not hole.any() else ndimage.distance_transform_edt(~hole) <= RIM * period
+    at = tuple(np.round(columns.positions).astype(int).T)
+    from_hole = ndimage.distance_transform_edt(~hole)[at] if hole.any() else np.full(len(columns), np.inf)
+    from_rim = from_hole - RIM * period
     found = np.full(len(columns), -1)
     on_column = np.flatnonzero(views.column >= 0)
     found[views.column[on_column]] = on_column
     cells = columns.index + shift + SIDE // 2
     keys = (cells[:, 0] * SIDE + cells[:, 1]) * len(cell.columns) + columns.sublattice
-    order = np.flatnonzero(central)[np.argsort(keys[central])]
-    at = at[order]
-    return _Seen(keys[order], columns.ratio[order], found[order], hole[tuple(at.T)], near[tuple(at.T)])
+    central = np.flatnonzero(from_edge >= 0)
+    order = central[np.argsort(keys[central])]
+    inner = (from_edge > step) & (from_rim > step)
+    return _Seen(
+        keys[order], columns.positions[order], columns.ratio[order], found[order],
+        (from_hole == 0)[order], (from_rim <= 0)[order], inner[order],
+    )  # fmt: skip
 
 
 def _chosen(with_defect: set[int], cell: UnitCell, aligner: Aligner) -> tuple[IntArray, FloatArray]:

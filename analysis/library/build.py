@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -112,26 +113,37 @@ def _names(
     groups: Mapping[int, Groups], class_names: Sequence[str], decisions: Decisions
 ) -> dict[tuple[int, int], str]:
     """The name of each group, by place and number."""
+    keys = [(place, number) for place, of in groups.items() for number in range(of.grouping.count)]
+    told = decisions.names_of([groups[place].signatures[number] for place, number in keys])
     given: dict[tuple[int, int], str] = {}
     own: dict[tuple[int, int], str] = {}
-    for place, of in groups.items():
-        for number, one in enumerate(of.signatures):
-            name = decisions.name_of(one)
-            if name is not None:
-                given[place, number] = name
-            elif place >= 0 and abs(one.ratio - 1) < PERFECT_WITHIN * of.features.noise[0]:
-                given[place, number] = f"perfect {place_name(place)}"
-            else:
-                votes = of.votes[number] if of.votes[number].any() else of.classes[number]
-                own[place, number] = class_names[int(votes.argmax())]
-    alike = Counter(name for (place, _), name in own.items() if place != OFF_LATTICE)
+    for (place, number), name in zip(keys, told, strict=True):
+        of = groups[place]
+        if name is not None:
+            given[place, number] = name
+        elif place >= 0 and abs(of.signatures[number].ratio - 1) < PERFECT_WITHIN * of.features.noise[0]:
+            given[place, number] = f"perfect {place_name(place)}"
+        else:
+            votes = of.votes[number] if of.votes[number].any() else of.classes[number]
+            own[place, number] = class_names[int(votes.argmax())]
+    # Groups of one name would be one kind, which is for people to decide.
+    alike = Counter(name for (place, _), name in own.items() if place != OFF_LATTICE) + Counter(set(given.values()))
     for (place, number), name in own.items():
-        ratio = groups[place].signatures[number].ratio
-        where = "extended" if place == EXTENDED else "off the lattice"
-        if place >= 0:
-            where = f"{place_name(place)} {ratio:.2f}"
-        given[place, number] = f"{name} ({where})" if alike[name] > 1 or place == OFF_LATTICE else name
+        distinct = _distinct(name, _where(place, groups[place].signatures[number].ratio), set(given.values()))
+        given[place, number] = distinct if place == OFF_LATTICE or alike[name] > 1 else name
     return given
+
+
+def _where(place: int, ratio: float) -> str:
+    if place in (EXTENDED, OFF_LATTICE):
+        return "extended" if place == EXTENDED else "off the lattice"
+    return f"{place_name(place)} {max(ratio, 0.0):.2f}"
+
+
+def _distinct(name: str, where: str, taken: Set[str]) -> str:
+    """A name that is not taken: with where it is, and if need be a number."""
+    tries = itertools.chain([f"{name} ({where})"], (f"{name} ({where}, {number})" for number in itertools.count(2)))
+    return next(one for one in tries if one not in taken)
 
 
 def _alignments(gathered: Gathered, movies: Mapping[str, MovieFacts]) -> dict[str, dict[int, Alignment]]:
@@ -155,11 +167,12 @@ def _kinds(
     class_names: Sequence[str],
 ) -> list[Kind]:
     of_kind = {number: place for place in groups for number in numbers[place].tolist()}
-    cells = [facts for facts in movies.values() if facts.cell is not None]
-    step_px = (
-        cells[0].cell.lattice.period_px / PER_PERIOD if cells and cells[0].cell else pictures.period_px / PER_PERIOD
-    )
-    size = (cells or list(movies.values()))[0].pixel_size_nm
+    period_px, size = pictures.period_px, next(iter(movies.values())).pixel_size_nm
+    for facts in movies.values():
+        if facts.cell is not None:
+            period_px, size = facts.cell.lattice.period_px, facts.pixel_size_nm
+            break
+    step_px = period_px / PER_PERIOD
     kinds = []
     for number, name in enumerate(order, start=1):
         seen = pictures.of[number - 1]

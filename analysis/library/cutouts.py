@@ -20,8 +20,8 @@ ALONE_SIDE = 13  # of the smaller cut-outs in which a column stands alone
 class Axes:
     """How cut-outs lie: `along` (2, 2), the steps (y, x) in px from one sample to the next down and across.
 
-    The lattice's direction from the brightest column to the next column of another kind is across, or where all
-    columns are alike the shorter side of the cell, so that defects of one kind lie alike in all movies.
+    The lattice's direction from the brightest column to the nearest one of the next bright sublattice is across, or
+    where there is one sublattice the longer side of the cell, so that defects of one kind lie alike in all movies.
     """
 
     along: FloatArray

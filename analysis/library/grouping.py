@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 MOST = 8  # groups
 FEWEST = 12  # points that a mixture is fitted to; fewer are grouped by a tree
-TREE_POINTS = 1500  # that the tree of a start is built from
+TREE_POINTS = 800  # that the tree of a start is built from
 STABLE = 0.8  # least agreement of groupings of halves with that of the whole
 HALVES = 4
 LEAST_SPREAD = 0.05  # variance added to all groups, in units of the noise
@@ -73,7 +73,7 @@ def group(points: FloatArray, seed: int, most: int = MOST) -> Grouping:
             break  # it only gets worse
     good = np.where(np.array(stability) >= STABLE, bic, np.inf)
     best = fitted[int(good.argmin())]
-    return Grouping(best.means, best.covariances, best.weights, np.array(bic), np.array(stability))
+    return _with_members(replace(best, bic=np.array(bic), stability=np.array(stability)), points)
 
 
 def split_group(grouping: Grouping, number: int, points: FloatArray, seed: int) -> Grouping:
@@ -85,16 +85,23 @@ def split_group(grouping: Grouping, number: int, points: FloatArray, seed: int) 
         labels = _tree_labels(members, 2)
     else:
         labels = _mixture(members, 2, np.random.default_rng(seed))[0].assign(members)
-    halves = [_gaussian(members[labels == half]) for half in (0, 1) if (labels == half).any()]
-    shares = np.bincount(labels, minlength=2)[: len(halves)] / len(members)
+    halves = [_gaussian(members[labels == half]) for half in np.unique(labels)]
+    shares = np.unique(labels, return_counts=True)[1] / len(members)
     others = np.arange(grouping.count) != number
-    return Grouping(
-        np.concatenate([grouping.means[others], [mean for mean, _ in halves]]),
-        np.concatenate([grouping.covariances[others], [covariance for _, covariance in halves]]),
-        np.concatenate([grouping.weights[others], grouping.weights[number] * shares]),
-        grouping.bic,
-        grouping.stability,
+    parted = replace(
+        grouping,
+        means=np.concatenate([grouping.means[others], [mean for mean, _ in halves]]),
+        covariances=np.concatenate([grouping.covariances[others], [covariance for _, covariance in halves]]),
+        weights=np.concatenate([grouping.weights[others], grouping.weights[number] * shares]),
     )
+    return _with_members(parted, points)
+
+
+def _with_members(grouping: Grouping, points: FloatArray) -> Grouping:
+    """Without the groups that are the likeliest of none of the points (n, d)."""
+    held = np.unique(grouping.assign(points))
+    means, covariances, weights = (part[held] for part in (grouping.means, grouping.covariances, grouping.weights))
+    return replace(grouping, means=means, covariances=covariances, weights=weights / weights.sum())
 
 
 def _mixture(points: FloatArray, count: int, rng: np.random.Generator) -> tuple[Grouping, float]:
@@ -103,6 +110,7 @@ def _mixture(points: FloatArray, count: int, rng: np.random.Generator) -> tuple[
 
     sample = points[rng.permutation(len(points))[:TREE_POINTS]]
     labels = _tree_labels(sample, count)
+    count = int(labels.max()) + 1  # points that are equal are not told apart
     start = [_gaussian(sample[labels == number]) for number in range(count)]
     model = GaussianMixture(
         count,

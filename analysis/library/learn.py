@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.library.cutouts import ALONE_SIDE
-from analysis.library.features import Features, fit_features
+from analysis.library.features import Features, fit_features, windowed
 from analysis.library.grouping import FEWEST, Grouping, group, split_group
-from analysis.library.names import Decisions, Signature
+from analysis.library.names import Decisions, Signature, nearest
 from analysis.library.places import EXTENDED, OFF_LATTICE, place_name, placed
 from analysis.library.sample import Sample
 from analysis.results import FrameResult
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-MOST_PICTURES = 4000  # of a place, from which its groups are learnt
+MOST_PICTURES = 2500  # of a place, from which its groups are learnt
 MOST_REFERENCES = 1000
 
 
@@ -86,8 +87,10 @@ def learn_groups(gathered: Gathered, classes: int, decisions: Decisions, seed: i
         points = features.points(alone, ratios)
         alike = place == EXTENDED or (place == OFF_LATTICE and len(points) < FEWEST)
         grouping = _one_group(points) if alike else group(points, seed)
-        for number in reversed(range(grouping.count)):
-            if decisions.to_split(_signature(place, grouping.assign(points) == number, alone, ratios)):
+        sign = partial(_signatures, place, features, points, alone, ratios)
+        for known in decisions.splits:  # in order: halves may be split again
+            number = nearest(known, sign(grouping))
+            if number is not None:
                 grouping = split_group(grouping, number, points, seed)
         of, of_labelled = grouping.assign(points), grouping.assign(features.points(labelled[0], labelled[1]))
         numbers = range(grouping.count)
@@ -96,7 +99,7 @@ def learn_groups(gathered: Gathered, classes: int, decisions: Decisions, seed: i
             grouping,
             np.array([np.bincount(labelled[2][of_labelled == number] - 1, minlength=classes) for number in numbers]),
             np.array([np.bincount(kinds[of == number] - 1, minlength=classes) for number in numbers]),
-            [_signature(place, of == number, alone, ratios) for number in numbers],
+            sign(grouping),
         )
     return found
 
@@ -116,8 +119,21 @@ def _one_group(points: FloatArray) -> Grouping:
     return Grouping(points.mean(axis=0)[None], np.eye(size)[None], np.ones(1), np.zeros(0), np.zeros(0))
 
 
-def _signature(place: int, mine: NDArray[np.bool_], alone: NDArray[np.float32], ratios: FloatArray) -> Signature:
-    """By what a group is known again; one to which the sample gives no member is known by nothing."""
-    if not mine.any():
-        return Signature(place_name(place), np.nan, np.zeros(0))
-    return Signature(place_name(place), float(ratios[mine].mean()), alone[mine].mean(axis=0).ravel().astype(float))
+def _signatures(
+    place: int,
+    features: Features,
+    points: FloatArray,
+    alone: NDArray[np.float32],
+    ratios: FloatArray,
+    grouping: Grouping,
+) -> list[Signature]:
+    """By what the groups of a place are known again, from the sample that they were learnt from."""
+    if place == EXTENDED:
+        return [Signature("", np.nan, np.zeros(0))] * grouping.count
+    of, scale = grouping.assign(points), max(float(np.linalg.norm(windowed(features.perfect[None]))), 1e-9)
+    found = []
+    for number in range(grouping.count):
+        mine = of == number
+        picture = windowed(alone[mine].mean(axis=0, keepdims=True))[0] / scale
+        found.append(Signature(place_name(place), float(ratios[mine].mean()), picture))
+    return found

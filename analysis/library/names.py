@@ -16,51 +16,67 @@ from data_prep.files import whole_file
 
 FORMAT = "evostem kinds 1"
 SAME_RATIO = 0.15  # by how much the mean intensity of the same kind differs from run to run
-SAME_PICTURE = 0.3  # the same for its mean picture, beside the contrast of both
+SAME_PICTURE = 0.3  # the same for its mean picture, beside that of a perfect column
+
+SURELY = 0.05  # as far as rounding takes a signature from itself
 
 
 @dataclass(frozen=True)
 class Signature:
-    """By what a kind is known again: sublattice, mean intensity ratio, and mean picture (pixels,) standing alone."""
+    """By what a group of defects is known again.
+
+    Its sublattice, mean intensity `ratio`, and mean `picture` (pixels,) standing alone, through the window of
+    `analysis.library.features`, scaled so that a perfect column's is of length 1; empty where pictures tell nothing.
+    """
 
     sublattice: str
     ratio: float
     picture: NDArray[np.float64]
 
     def distance(self, other: Signature) -> float:
-        """How far two are apart: 1 at most if they are the same kind, infinite on different sublattices."""
+        """How far two are apart: 1 at most if they are the same, infinite on different sublattices."""
         if self.sublattice != other.sublattice or self.picture.shape != other.picture.shape:
             return np.inf
-        contrast = max(float(np.ptp(self.picture)), float(np.ptp(other.picture)), 1e-9)
-        picture = float(np.abs(self.picture - other.picture).max()) / contrast / SAME_PICTURE
+        picture = float(np.linalg.norm(self.picture - other.picture)) / SAME_PICTURE
         ratio = abs(self.ratio - other.ratio) / SAME_RATIO if np.isfinite(self.ratio + other.ratio) else 0.0
         return max(picture, ratio)
 
 
+def nearest(known: Signature, among: Sequence[Signature]) -> int | None:
+    """Which of these is the group whose signature was remembered, None if none is near enough.
+
+    Only the nearest: what was decided of one group says nothing of another that is rather like it.
+    """
+    distances = [known.distance(one) for one in among]
+    return int(np.argmin(distances)) if min(distances, default=np.inf) <= 1 else None
+
+
 @dataclass
 class Decisions:
-    """Names that people gave to kinds, and kinds that they want split. Kinds of one name are one kind."""
+    """Names that people gave to groups, and groups that they want split. Groups of one name are one kind."""
 
     names: list[tuple[str, Signature]] = field(default_factory=list)
     splits: list[Signature] = field(default_factory=list)
 
-    def name_of(self, one: Signature) -> str | None:
-        """The name that somebody gave to this kind, None if nobody did."""
-        distance, name = min(((known.distance(one), name) for name, known in self.names), default=(np.inf, ""))
-        return name if distance <= 1 else None
-
-    def to_split(self, one: Signature) -> bool:
-        """Whether somebody wants this kind split."""
-        return any(known.distance(one) <= 1 for known in self.splits)
+    def names_of(self, groups: Sequence[Signature]) -> list[str | None]:
+        """The names (n,) that somebody gave to these groups, None for those that nobody named; the last ones hold."""
+        told: list[str | None] = [None] * len(groups)
+        for name, known in self.names:
+            number = nearest(known, groups)
+            if number is not None:
+                told[number] = name
+        return told
 
     def name(self, one: Signature, name: str) -> None:
-        """Remember a name, in place of one that was given to the same kind before."""
-        self.names = [(old, known) for old, known in self.names if known.distance(one) > 1] + [(name, one)]
+        """Remember a name of a group, in place of one that was given to it before."""
+        self.names = [(old, known) for old, known in self.names if known.distance(one) > SURELY] + [(name, one)]
 
     def split(self, of_kind: Sequence[Signature]) -> None:
         """Remember that a kind is to be two; one that was merged before is again what it was made of."""
-        if len(of_kind) > 1:
-            self.names = [entry for entry in self.names if all(entry[1].distance(one) > 1 for one in of_kind)]
+        near = [{name for name, known in self.names if known.distance(one) <= 1} for one in of_kind]
+        merged_as = set.intersection(*near) if len(of_kind) > 1 else set()
+        if merged_as:
+            self.names = [entry for entry in self.names if entry[0] not in merged_as]
         else:
             self.splits = [*self.splits, *of_kind]
 

@@ -62,7 +62,7 @@ class KindPictures:
 
 
 class Pictures:
-    """What is gathered of all kinds: `of` (k,); `period_px` is the last frame's."""
+    """What is gathered of all kinds: `of` (k,); `period_px` is the first frame's."""
 
     def __init__(self, kinds: int, rng: np.random.Generator) -> None:
         self.of = [KindPictures(rng) for _ in range(kinds)]
@@ -72,7 +72,7 @@ class Pictures:
         """Add the defects of a frame, of these kinds (n,), turned as the alignment of their sublattice says."""
         assert result.views is not None  # noqa: S101 (as the caller has made sure)
         assert result.network is not None  # noqa: S101
-        self.period_px = result.period_px
+        self.period_px = self.period_px or result.period_px
         where = placed(result)
         images = result.views.images.copy()
         for place, alignment in alignments.items():

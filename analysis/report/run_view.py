@@ -99,7 +99,7 @@ class RunView:
 
         most = max(MOST_FRAMES // len(self.results.targets), FEWEST_FRAMES)
         numbers = {target.frames[at] for at in spread(len(target.frames), most)}
-        results = (result for result in self.results.frames(target.name) if result.frame in numbers)
+        results = self.results.frames(target.name, numbers)
         rows = self._defects[self._defects["movie"] == target.name]
         styles = styles_of(rows["kind"], [kind.name for kind in self.results.kinds])
         try:

@@ -50,7 +50,7 @@ COLUMNS: dict[str, dict[str, str | tuple[str, str, str]]] = {
         "to": "to",
         "times seen": "events",
         "times possible": "at_risk",
-        "probability per frame, 95 % interval": ("probability", "low", "high"),
+        "probability per frame, interval (95 % for all together)": ("probability", "low", "high"),
     },
     "dwell_times": {
         "movie": "movie",

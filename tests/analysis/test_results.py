@@ -1,4 +1,3 @@
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.detections import Detections
-from analysis.results import FrameResult, load_results, merge_results, save_results, write_defects
+from analysis.results import FrameResult, load_results, merge_results, save_results
 from analysis.scores import Score
 from data_prep.objects import Objects
 
@@ -118,19 +117,3 @@ def test_merged_parts_hold_all_their_frames(tmp_path: Path) -> None:
         np.testing.assert_allclose(read[key].probability, expected, atol=0.00501)
     with h5py.File(tmp_path / "maps.h5") as stored:
         assert stored.attrs["class_names"] == '["hole"]'
-
-
-def test_the_table_of_defects_has_places_in_px_and_nm(tmp_path: Path) -> None:
-    frames = [result("scaled", 3), result("unscaled", 0), FrameResult("scaled", 4, error="unreadable")]
-    save_results(iter(frames), {}, tmp_path / "maps.h5")
-    scales = {"scaled": (0.04, 0.5), "unscaled": (None, None)}
-    write_defects(tmp_path / "maps.h5", ("hole", "vacancy"), scales, tmp_path / "defects.csv")
-    with (tmp_path / "defects.csv").open(newline="") as lines:
-        rows = list(csv.reader(lines))
-    assert rows == [
-        ["movie", "frame", "time_s", "y_px", "x_px", "y_nm", "x_nm", "class", "probability", "extended_area_px"],
-        ["scaled", "3", "1.5", "10.00", "50.25", "0.4000", "2.0100", "vacancy", "0.750", ""],
-        ["scaled", "3", "1.5", "24.50", "19.50", "0.9800", "0.7800", "hole", "0.900", "48"],
-        ["unscaled", "0", "", "10.00", "50.25", "", "", "vacancy", "0.750", ""],
-        ["unscaled", "0", "", "24.50", "19.50", "", "", "hole", "0.900", "48"],
-    ]

@@ -9,10 +9,10 @@ import pytest
 import tifffile
 
 from analysis.detections import Detections
-from analysis.results import FrameResult, save_results
+from analysis.results import FrameResult, MovieFacts, save_results
 from analysis.scores import score
 from analysis.target import Target
-from apps.detect import collect
+from apps.analyse import collect
 from data_prep.labels import LabelledFrame
 from data_prep.objects import Objects
 
@@ -36,12 +36,14 @@ def frame(number: int, *found: tuple[float, float]) -> FrameResult:
     return FrameResult("film", number, PERIOD_PX, np.zeros(SHAPE, np.float32), network, at((20, 20)), scores)
 
 
-def test_scores_and_confusions_are_written(tmp_path: Path) -> None:
+def test_scores_and_maps_are_written(tmp_path: Path) -> None:
     counts = np.random.default_rng(0).poisson(100, (3, *SHAPE)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "film.tif", counts, imagej=True, metadata={"axes": "TYX"})
     attributes: dict[str, object] = {"class_names": ["hole", "vacancy"]}
-    save_results(iter([frame(1, (21, 20), (40, 63))]), attributes, tmp_path / "0.h5")
-    save_results(iter([frame(2, (20, 22), (50, 40))]), attributes, tmp_path / "1.h5")
+    facts = {"film": MovieFacts(0.05, None, None)}
+    save_results(iter([frame(1, (21, 20), (40, 63))]), attributes, tmp_path / "0.h5", facts)
+    save_results(iter([frame(2, (20, 22), (50, 40))]), attributes, tmp_path / "1.h5", facts)
+    (tmp_path / "run" / "parts").mkdir(parents=True)
     target = Target("film", tmp_path / "film.tif", (1, 2), None, (), 0.05, None)
     collect(tmp_path / "run", (target,), tmp_path / "0.h5", tmp_path / "1.h5")
     scores = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index(["frame", "method"])
@@ -50,9 +52,5 @@ def test_scores_and_confusions_are_written(tmp_path: Path) -> None:
     assert (overall["true_positives"], overall["false_positives"], overall["false_negatives"]) == (3, 1, 1)
     assert overall["position_error_px"] == pytest.approx((1 + 3 + 2) / 3)
     assert overall["position_error_nm"] == pytest.approx(0.1)
-    confusion = pd.read_parquet(tmp_path / "run" / "confusion.parquet")
-    assert list(confusion.itertuples(index=False, name=None)) == [
-        ("film", "false alarm", "vacancy", 1),
-        ("film", "vacancy", "missed", 1),
-        ("film", "vacancy", "vacancy", 3),
-    ]
+    with tifffile.TiffFile(tmp_path / "run" / "maps_film.tif") as stack:
+        assert stack.series[0].shape == (2, *SHAPE)

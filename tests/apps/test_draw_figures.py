@@ -7,7 +7,8 @@ import pytest
 
 from analysis.population import Rules
 from analysis.results import save_results
-from apps.detect import draw_figures
+from analysis.run_results import save_targets
+from apps.draw import draw_figures
 from data_prep.errors import InputError
 from networks.genome import encode
 from networks.space import sample
@@ -30,6 +31,7 @@ def folder(tmp_path):
     """A run's folder without a detector or targets: what is drawn comes from the journal."""
     genome = encode(sample(np.random.default_rng(0)))
     save_results(iter([]), {"class_names": ("vacancy",)}, tmp_path / "maps.h5")
+    save_targets((), tmp_path / "targets.json")
     with closing(Journal(tmp_path / "journal.sqlite")) as journal:
         request = Request(0, "evolution", 0, genome, 1, (), "prior")
         record = {"inference_s_per_megapixel": 0.1, "started": 1.0, "ended": 2.0}
