@@ -20,7 +20,7 @@ from analysis.library.names import Decisions, Signature, load_decisions, load_si
 from analysis.population import Rules
 from analysis.run_results import RunResults
 from apps.analyse import analyse
-from apps.draw import draw_figures, write_report
+from apps.draw import Drawn, draw_figures, write_report
 from data_prep.errors import InputError
 from workflow.config import RunConfig, load_config
 from workflow.inputs import source_of
@@ -177,7 +177,7 @@ def _analyse_again(folder: RunFolder, config: RunConfig, progress: Progress) -> 
     progress.say("drawing figures")
     rules = Rules(config.search.population, config.search.fitness, config.search.lifetime, config.tuning.good_share)
     targets = tuple(RunResults(folder.path).targets.values())
-    drawn = draw_figures(folder.path, targets, rules, folder.maps)
+    drawn: Drawn = draw_figures(folder.path, targets, rules, folder.maps)
     failed += [f"a figure could not be drawn: {reason}" for reason in drawn.failed]
     progress.say("writing the report")
     failed += [f"a part of the report could not be made: {reason}" for reason in write_report(folder.path)]

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from analysis.columns import UnitCell
 from analysis.histories.alignment import Aligner
+from analysis.library.places import RIM
 from analysis.results import FrameResult
 
 FloatArray = NDArray[np.float64]
@@ -20,7 +21,6 @@ BoolArray = NDArray[np.bool_]
 Frames = Callable[[], Iterator[FrameResult]]
 NEIGHBOURS = 1.1  # in shortest lattice vectors: how far a defect may go from frame to frame
 EDGE = 1.5  # in lattice periods: columns nearer to the frame's edge are not watched
-RIM = 1.4  # in lattice periods: columns so near to a hole are not what they seem
 SIDE = 1 << 20  # more cells than a movie has along a side
 
 

@@ -49,13 +49,14 @@ class Grouping:
         return np.asarray(self.log_likelihoods(points).argmax(axis=1))
 
 
-def group(points: FloatArray, seed: int, most: int = MOST) -> Grouping:
+def group(points: FloatArray, seed: int, independent: float = np.inf) -> Grouping:
     """Group points (n, d), measured in standard deviations of their noise.
 
     Of mixtures of 1, 2, ... Gaussians that with the least BIC (Schwarz, Annals of Statistics 6, 461, 1978) is taken,
     among those that come out alike from halves of the points (adjusted Rand index; Ben-Hur, Elisseeff and Guyon, Pac.
     Symp. Biocomputing 7, 6, 2002). Each mixture starts from a tree by Ward's method (Fraley, SIAM J. Sci. Comput. 20,
-    270, 1998). Few points are grouped by the tree alone.
+    270, 1998). Few points are grouped by the tree alone. Points that show the same things again and again tell no more
+    than the things: BIC takes them for as many as there are `independent` ones.
     """
     if len(points) < FEWEST:
         return _by_tree(points)
@@ -63,11 +64,11 @@ def group(points: FloatArray, seed: int, most: int = MOST) -> Grouping:
     fitted: list[Grouping] = []
     bic: list[float] = []
     stability: list[float] = []
-    for count in range(1, min(most, len(points) // FEWEST + 1) + 1):
-        grouping, criterion = _mixture(points, count, rng)
+    for count in range(1, min(MOST, len(points) // FEWEST + 1) + 1):
+        grouping, likelihood = _mixture(points, count, rng)
         labels = grouping.assign(points)
         fitted.append(grouping)
-        bic.append(criterion)
+        bic.append(_bic(likelihood, grouping, min(len(points), max(independent, FEWEST))))
         stability.append(_stability(points, labels, count, rng))
         if count > 2 and bic[-1] > bic[-2] > bic[-3]:
             break  # it only gets worse
@@ -104,8 +105,15 @@ def _with_members(grouping: Grouping, points: FloatArray) -> Grouping:
     return replace(grouping, means=means, covariances=covariances, weights=weights / weights.sum())
 
 
+def _bic(likelihood: float, grouping: Grouping, count: float) -> float:
+    """BIC of a mixture with this mean log-likelihood of a point, for so many points."""
+    size = grouping.means.shape[1]
+    free = grouping.count * (1 + size + size * (size + 1) / 2) - 1
+    return float(free * np.log(count) - 2 * count * likelihood)
+
+
 def _mixture(points: FloatArray, count: int, rng: np.random.Generator) -> tuple[Grouping, float]:
-    """A mixture of this many Gaussians, started from a tree of a sample, and its BIC."""
+    """A mixture of this many Gaussians, started from a tree of a sample, and the mean log-likelihood of a point."""
     from sklearn.mixture import GaussianMixture
 
     sample = points[rng.permutation(len(points))[:TREE_POINTS]]
@@ -124,7 +132,7 @@ def _mixture(points: FloatArray, count: int, rng: np.random.Generator) -> tuple[
     ).fit(points)
     nothing = np.zeros(0)
     weights = np.maximum(model.weights_, 1e-12)
-    return Grouping(model.means_, model.covariances_, weights, nothing, nothing), float(model.bic(points))
+    return Grouping(model.means_, model.covariances_, weights, nothing, nothing), float(model.score(points))
 
 
 def _gaussian(points: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -136,20 +144,22 @@ def _gaussian(points: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _tree_labels(points: FloatArray, count: int) -> IntArray:
     from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import pdist
 
     if count == 1 or len(points) < 2:
         return np.zeros(len(points), np.int64)
-    return np.asarray(fcluster(linkage(points, "ward"), count, "maxclust") - 1, np.int64)
+    return np.asarray(fcluster(linkage(pdist(points), "ward"), count, "maxclust") - 1, np.int64)
 
 
 def _by_tree(points: FloatArray) -> Grouping:
     """Groups of a few points that are further apart than noise puts them, by average linkage."""
     from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import pdist
 
     labels = np.zeros(len(points), np.int64)
     if len(points) > 1:
         cut = TREE_CUT * np.sqrt(points.shape[1])
-        labels = np.asarray(fcluster(linkage(points, "average"), cut, "distance") - 1, np.int64)
+        labels = np.asarray(fcluster(linkage(pdist(points), "average"), cut, "distance") - 1, np.int64)
     groups = [points[labels == number] for number in range(labels.max(initial=-1) + 1)]
     start = [_gaussian(members) for members in groups]
     weights = np.array([len(members) / len(points) for members in groups])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from analysis.library.cutouts import ALONE_SIDE
 from analysis.library.features import Features, fit_features, windowed
 from analysis.library.grouping import FEWEST, Grouping, group, split_group
 from analysis.library.names import Decisions, Signature, nearest
-from analysis.library.places import EXTENDED, OFF_LATTICE, place_name, placed
+from analysis.library.places import EXTENDED, OFF_LATTICE, beside_hole, place_name, placed
 from analysis.library.sample import Sample
 from analysis.results import FrameResult
 
@@ -48,6 +49,9 @@ class Gathered:
 
     rng: np.random.Generator
     defects: dict[int, Sample] = field(default_factory=dict)
+    beside_holes: dict[int, Sample] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)
+    frames: Counter[str] = field(default_factory=Counter)
     labelled: dict[int, Sample] = field(default_factory=dict)
     references: dict[int, Sample] = field(default_factory=dict)
 
@@ -57,13 +61,22 @@ class Gathered:
         for result in results:
             if result.network is None or result.views is None:
                 continue
-            where = placed(result)
+            where, beside = placed(result), beside_hole(result)
             for place in np.unique(where.place).tolist():
-                mine = where.place == place
-                sample = samples.setdefault(place, Sample(MOST_PICTURES, self.rng))
-                sample.add(result.views.alone[mine], where.ratio[mine], result.network.kinds[mine])
-            if result.columns is not None and not labelled:
-                self._add_references(result)
+                for chosen, near in ((samples, False), (self.beside_holes, True)):
+                    mine = (where.place == place) & (beside == near)
+                    if mine.any():
+                        sample = chosen.setdefault(place, Sample(MOST_PICTURES, self.rng))
+                        sample.add(result.views.alone[mine], where.ratio[mine], result.network.kinds[mine])
+            if not labelled:
+                self.counts.update(where.place.tolist())
+                self.frames[result.movie] += 1
+                if result.columns is not None:
+                    self._add_references(result)
+
+    def independent(self, place: int) -> float:
+        """How many defects of a place there are, those that all frames of a movie show counted once."""
+        return self.counts[place] * len(self.frames) / max(self.frames.total(), 1)
 
     def _add_references(self, result: FrameResult) -> None:
         assert result.columns is not None  # noqa: S101 (as the caller has made sure)
@@ -80,13 +93,14 @@ class Gathered:
 def learn_groups(gathered: Gathered, classes: int, decisions: Decisions, seed: int) -> dict[int, Groups]:
     """The groups of each place, from what was gathered; the detector tells this many classes."""
     found = {}
-    for place, sample in sorted(gathered.defects.items()):
+    # Beside a hole nothing is as elsewhere: such defects are learnt from only where there are no others.
+    for place, sample in sorted({**gathered.beside_holes, **gathered.defects}.items()):
         alone, ratios, kinds = sample.rows()
         labelled = gathered.labelled[place].rows() if place in gathered.labelled else [alone[:0], ratios[:0], kinds[:0]]
         features = _features(place, alone, gathered)
         points = features.points(alone, ratios)
         alike = place == EXTENDED or (place == OFF_LATTICE and len(points) < FEWEST)
-        grouping = _one_group(points) if alike else group(points, seed)
+        grouping = _one_group(points) if alike else group(points, seed, gathered.independent(place))
         sign = partial(_signatures, place, features, points, alone, ratios)
         for known in decisions.splits:  # in order: halves may be split again
             number = nearest(known, sign(grouping))

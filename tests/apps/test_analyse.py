@@ -135,7 +135,7 @@ def test_memory_hardly_grows_with_the_number_of_frames(learnt, tmp_path, monkeyp
     for most in ("MOST_PICTURES", "MOST_REFERENCES"):  # samples that are full in the shorter movie too
         monkeypatch.setattr(f"analysis.library.learn.{most}", 100)
     peaks = []
-    for times in (3, 12):
+    for times in (2, 8):
         run = learnt.elsewhere(tmp_path / str(times), *learnt.targets)
         save_targets([replace(learnt.targets[0], truth=None)], run.folder / "targets.json")
         repeated(learnt.maps, run.maps, times)

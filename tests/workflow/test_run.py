@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -153,22 +154,37 @@ def test_a_run_whose_terminal_is_closed_ends_and_goes_on(tiny_movie, tmp_path):
 
 
 def check_finished(folder, output):
-    assert {"detector.safetensors", "maps.h5", "defects.csv", "scores.csv", "summary.json"} <= {
-        path.name for path in folder.iterdir()
-    }
+    names = {"detector.safetensors", "maps.h5", "maps_tiny.tif", "report.html", "summary.json", "library", "histories"}
+    assert names <= {path.name for path in folder.iterdir()}
+    tables = list(folder.rglob("*.parquet"))
+    assert {"defects", "scores", "confusion", "kinds", "transitions", "drift"} <= {path.stem for path in tables}
+    for path in tables:
+        assert len(pd.read_csv(path.with_suffix(".csv"))) == len(pd.read_parquet(path)), path
+    assert "warning: " not in output.replace("warning: 2 sets", "")
     gone = [folder / name for name in ("parts", "finalists", "weights") if (folder / name).exists()]
     assert not gone + list(folder.rglob(".unfinished-*"))
     drawn = sorted((folder / "figures").iterdir())
     assert {path.stem for path in drawn if path.suffix == ".png"} == {p.stem for p in drawn if p.suffix == ".pdf"}
     assert [path.name for path in drawn if path.suffix != ".pdf"] == [
+        "confusion_matrix.png",
+        "counts_over_time_tiny.png",
+        "defect_library.png",
         "defect_maps_tiny.png",
+        "diffusion_tiny.png",
+        "drift_tiny.png",
+        "dwell_times_tiny.png",
         "gene_importance.png",
         "genealogy.csv",
         "genealogy.png",
         "network.png",
         "pareto_front.png",
+        "pathways_tiny.png",
         "predictor_payoff.png",
         "search_history.png",
+        "surroundings.png",
+        "tracks_tiny.gif",
+        "tracks_tiny.mp4",
+        "transition_matrix_tiny.png",
         "worker_timeline.png",
     ]
     with (folder / "scores.csv").open() as lines:

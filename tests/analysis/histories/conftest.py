@@ -12,6 +12,7 @@ import tifffile
 from analysis.columns import Columns, UnitCell, fitted_cell
 from analysis.detections import Detections
 from analysis.histories.build import Histories, build_histories
+from analysis.histories.watch import Watched
 from analysis.library.build import Library
 from analysis.library.kinds import Kind
 from analysis.results import FrameResult, MovieFacts
@@ -124,6 +125,21 @@ def library_of(ratios=RATIOS, spread=0.03, places=PLACES, names=NAMES) -> Librar
 def kinds_of(result: FrameResult) -> np.ndarray:
     """The kinds that were made."""
     return result.network.kinds
+
+
+def watched(ratio, found=None, sublattice=None, rim=None, hole=None, noise=0.08) -> Watched:
+    """Columns far from one another, all in view, by their ratios (t, n); `found` by the network or not."""
+    ratio = np.asarray(ratio, float)
+    steps, count = ratio.shape
+    off = np.zeros(ratio.shape, bool)
+    sublattice = np.ones(count, int) if sublattice is None else np.array(sublattice)
+    found = (ratio < 0.7) if found is None else np.array(found)
+    places = np.stack([np.zeros(count), 100.0 * np.arange(count)], axis=1)
+    return Watched(
+        np.arange(steps), np.zeros((steps, 2)), places, sublattice, np.broadcast_to(places, (*ratio.shape, 2)), ratio,
+        np.where(found, 0, -1), off if hole is None else hole, off if rim is None else rim, ~off,
+        np.zeros((steps - 1, 2), int), np.full(2, noise),
+    )  # fmt: skip
 
 
 @pytest.fixture

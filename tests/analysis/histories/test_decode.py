@@ -6,26 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.histories.decode import HOLE, PERFECT, UNSEEN, _viterbi, decode
-from analysis.histories.watch import Watched
 
-from .conftest import DOPANT, PAIR_VACANCY, VACANCY, library_of
+from .conftest import DOPANT, PAIR_VACANCY, VACANCY, library_of, watched
 
 KINDS = library_of().kinds
-
-
-def watched(ratio, found=None, sublattice=None, rim=None, hole=None, noise=0.08) -> Watched:
-    """Columns far from one another, all in view, by their ratios (t, n); `found` by the network or not."""
-    ratio = np.asarray(ratio, float)
-    steps, count = ratio.shape
-    off = np.zeros(ratio.shape, bool)
-    sublattice = np.ones(count, int) if sublattice is None else np.array(sublattice)
-    found = (ratio < 0.7) if found is None else np.array(found)
-    places = np.stack([np.zeros(count), 100.0 * np.arange(count)], axis=1)
-    return Watched(
-        np.arange(steps), np.zeros((steps, 2)), places, sublattice, np.broadcast_to(places, (*ratio.shape, 2)), ratio,
-        np.where(found, 0, -1), off if hole is None else hole, off if rim is None else rim, ~off,
-        np.zeros((steps - 1, 2), int), np.full(2, noise),
-    )  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None)

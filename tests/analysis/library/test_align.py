@@ -53,7 +53,7 @@ def test_noise_stays_as_it_is():
     alignment = fit_alignment(turns_of("hexagonal"), noisy(400))
     images = noisy(400, seed=1)
     stayed = (alignment.align(images) == images).all(axis=(1, 2))
-    assert 0.9 < stayed.mean() < 0.99 + 0.01
+    assert 0.92 < stayed.mean() < 0.99
 
 
 def test_a_heavier_side_comes_to_lie_across():

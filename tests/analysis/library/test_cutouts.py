@@ -83,7 +83,7 @@ def test_the_nearest_column_of_the_next_sublattice_lies_across(name):
         assert (away[distance < 1.05 * distance.min()] @ across).max() == pytest.approx(distance.min(), rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["square, two columns", "hexagonal, two columns", "graphene"])
+@pytest.mark.parametrize("name", ["square, two columns", "hexagonal, two columns"])
 def test_turned_lattices_give_the_same_cut_outs(name):
     means = []
     for turn in (0.0, 0.4, 1.3):

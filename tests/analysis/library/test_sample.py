@@ -42,7 +42,7 @@ def test_memory_does_not_grow_with_the_stream():
         assert len(sample.keys) <= 27
 
 
-def test_a_sample_of_a_sample_that_may_still_grow_is_unchanged():
+def test_rows_stay_the_same_while_nothing_is_added():
     sample = Sample(10, np.random.default_rng(0))
     sample.add(np.arange(15))
     first = sample.rows()[0].copy()
