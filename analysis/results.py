@@ -22,7 +22,7 @@ from data_prep.fourier.lattice import Lattice
 from data_prep.objects import Objects
 
 METHODS = ("fourier", "network")
-MADE_ANEW = "remove maps.h5 and summary.json from the run's folder and give the command again that made it"
+MADE_ANEW = "remove maps.h5, summary.json and parts from the run's folder and give the command again that made it"
 SMALL = {"compression": "gzip", "compression_opts": 1, "shuffle": True}  # levels above take twice as long for a tenth
 
 

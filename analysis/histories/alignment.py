@@ -66,20 +66,20 @@ class Aligner:
         size = columns.index.max(axis=0) - low + 1
         here = self._spread(columns, columns.index, low, size)
         shape = [fft.next_fast_len(int(a + b), real=True) for a, b in zip(size, self._pattern.shape[1:], strict=True)]
-        spectra = fft.rfft2(self._pattern, s=shape) * np.conj(fft.rfft2(here, s=shape))
+        spectra = fft.rfft2(np.nan_to_num(self._pattern), s=shape) * np.conj(fft.rfft2(np.nan_to_num(here), s=shape))
         match = fft.irfft2(spectra.sum(axis=0), s=shape)
         best = np.array(np.unravel_index(match.argmax(), match.shape))
         best = np.where(best > np.array(self._pattern.shape[1:]), best - shape, best)  # what wraps is negative
         shift = np.asarray(best + self._corner - low, np.int64)
         nearer = (2 * int(np.abs(shift - least).max()) + 1) ** 2
-        chance = nearer * _by_chance(float(match.max()), self._pattern, here, len(columns))
+        chance = nearer * _by_chance(float(match.max()), self._pattern[np.isfinite(self._pattern)], here[here > 0])
         return shift if chance < CHANCE else least
 
     def _spread(self, columns: Columns, cells: IntArray, low: IntArray, size: IntArray) -> NDArray[np.float64]:
-        """How much less intense than perfect each column is, as (sublattice, cell, cell)."""
+        """How far from perfect each column's intensity is, as (sublattice, cell, cell); NaN where none is seen."""
         deficit = np.abs(1 - columns.ratio)
         deficit = np.where(deficit > DEFICIT[0], np.minimum(deficit, DEFICIT[1]), 0)
-        grid = np.zeros((len(self.cell.columns), *size))
+        grid = np.full((len(self.cell.columns), *size), np.nan)
         grid[columns.sublattice, *(cells - low).T] = deficit
         return grid
 
@@ -92,21 +92,22 @@ class Aligner:
         if self._pattern is not None and self._corner is not None:
             first = self._corner - low
             part = np.s_[:, *(slice(a, a + n) for a, n in zip(first, self._pattern.shape[1:], strict=True))]
-            old = np.zeros_like(pattern)
+            old = np.full_like(pattern, np.nan)
             old[part] = self._pattern
-            pattern = np.where(pattern > 0, MEMORY * old + (1 - MEMORY) * pattern, MEMORY * old)
+            both = MEMORY * old + (1 - MEMORY) * pattern
+            pattern = np.where(np.isnan(both), np.fmax(old, pattern), both)
         self._pattern, self._corner = pattern, low
 
 
-def _by_chance(match: float, one: FloatArray, other: FloatArray, columns: int) -> float:
-    """How likely two patterns (sublattice, cell, cell) on so many columns match as well at a shift by chance.
+def _by_chance(match: float, pattern: FloatArray, here: FloatArray) -> float:
+    """How likely a pattern of columns (n,) is matched as well by the imperfect ones (m,) of a frame by chance.
 
-    What is not perfect meets at random: a Poisson process, each meeting of the typical weight.
+    They meet at random: a Poisson process, each meeting of the typical weight.
     """
     from scipy.special import gammainc
 
-    both = one.sum() * other.sum()
+    both = pattern.sum() * here.sum()
     if not both or match <= 0:
         return 1.0
-    weight = (one**2).sum() * (other**2).sum() / both
-    return float(gammainc(match / weight, both / columns / weight))
+    weight = (pattern**2).sum() * (here**2).sum() / both
+    return float(gammainc(match / weight, both / len(pattern) / weight))

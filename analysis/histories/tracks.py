@@ -122,5 +122,6 @@ def _numbered(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         if len(part):
             out.append(part.assign(track=part["track"] + first))
             first = int(out[-1]["track"].max()) + 1
-    table = pd.concat(out, ignore_index=True) if out else parts[0].assign(track=0)
+    nothing = parts[0].assign(track=0) if parts else pd.DataFrame(columns=list(COLUMNS))
+    table = pd.concat(out, ignore_index=True) if out else nothing
     return table.astype(COLUMNS)

@@ -93,6 +93,24 @@ def prepare(folder, movie, truth):
     return SmallRun(run.path, source, targets_of(config, source))
 
 
+def check_tables(folder):
+    """Check that the tables of a run are there as CSV and Parquet, the same in both; returns folder and name of each."""
+    found = set()
+    for path in folder.rglob("*.parquet"):
+        table = pd.read_parquet(path)
+        written = pd.read_csv(path.with_suffix(".csv"), keep_default_na=False, na_values=[""])
+        assert list(written.columns) == list(table.columns), path
+        assert len(written) == len(table), path
+        for column in table.columns:
+            if pd.api.types.is_numeric_dtype(table[column]):
+                np.testing.assert_allclose(written[column].astype(float), table[column].astype(float), rtol=1e-5)
+            else:
+                assert written[column].fillna("").astype(str).tolist() == table[column].astype(str).tolist(), path
+        found.add((path.parent.name if path.parent != folder else "", path.stem))
+    assert {path.stem for path in folder.rglob("*.csv")} - {"genealogy"} == {name for _, name in found}
+    return found
+
+
 def journal_of(folder, evaluations):
     with closing(Journal(folder / "journal.sqlite")) as journal:
         journal.append(evaluations)

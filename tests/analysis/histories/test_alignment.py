@@ -46,8 +46,8 @@ def test_a_drift_of_whole_cells_and_fractions_is_told_by_the_defects() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.tuples(st.floats(-45, 45), st.floats(-60, 60)),
-    st.tuples(st.floats(-45, 45), st.floats(-60, 60)),
+    st.tuples(st.floats(-40, 40), st.floats(-55, 55)),
+    st.tuples(st.floats(-40, 40), st.floats(-55, 55)),
     st.integers(0, 5),
 )
 def test_any_drift_that_leaves_half_of_the_view_is_told(first, second, seed) -> None:
