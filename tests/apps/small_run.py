@@ -94,7 +94,7 @@ def prepare(folder, movie, truth):
 
 
 def check_tables(folder):
-    """Check that the tables of a run are there as CSV and Parquet, the same in both; returns folder and name of each."""
+    """Check that the tables of a run are CSV and Parquet with the same content; returns folder and name of each."""
     found = set()
     for path in folder.rglob("*.parquet"):
         table = pd.read_parquet(path)

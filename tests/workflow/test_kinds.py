@@ -195,7 +195,7 @@ def test_a_folder_without_kinds_says_what_to_do(run, tmp_path):
 
 def test_a_run_of_an_earlier_version_says_what_to_do(run):
     (run.folder / "targets.json").unlink()
-    refused(evostem("kinds", run.folder, "--name", "1=x"), "from an earlier evostem; remove maps.h5, summary.json and parts")
+    refused(evostem("kinds", run.folder, "--name", "1=x"), "from an earlier evostem; remove maps.h5, summary.json")
 
 
 @pytest.mark.parametrize("words", [(), ("--name", "1=x")])

@@ -26,7 +26,7 @@ def told(crystal: Crystal, bound, others=(), centres=CENTRES, holes=()):
     """Watch a movie in which the k-th arm of each centre is a vacancy, 0 for none, as `bound` (t, c) says."""
     frames = []
     for t, row in enumerate(bound):
-        defects = {centre: DOPANT for centre in centres} | {WANDERER[t % 4]: VACANCY} | dict(others)
+        defects = dict.fromkeys(centres, DOPANT) | {WANDERER[t % 4]: VACANCY} | dict(others)
         defects |= {arms_of(crystal, c)[k - 1]: VACANCY for c, k in zip(centres, row, strict=True) if k}
         frames.append(crystal.frame(t, defects, (0.3 * t, -0.2 * t), holes=holes))
     watched = watch(lambda: iter(frames), crystal.cell)
@@ -66,7 +66,7 @@ def test_arms_are_bound_and_no_other_column_is(crystal: Crystal) -> None:
 
 
 def test_what_is_no_state_of_a_complex_has_none(crystal: Crystal) -> None:
-    watched, states, complexes = told(crystal, BOUND)
+    _, states, complexes = told(crystal, BOUND)
     number, *arms = complexes.centres[0], *complexes.arms[0]
     changed = states.copy()
     changed[0, arms[:2]] = VACANCY  # two at once

@@ -41,7 +41,7 @@ def test_a_vacancy_that_hops_and_one_that_becomes_a_pair_stay_the_same(crystal: 
     for columns, kinds in ((path, [VACANCY] * 10), ([(8, 17, 1)] * 10, other)):
         rows = table[table["track"] == at(crystal, table, columns[0])["track"].iloc[0]].sort_values("frame")
         np.testing.assert_allclose(rows[["y", "x"]], [crystal.place(c) for c in columns], atol=1e-6)
-        np.testing.assert_allclose(rows[["y_px", "x_px"]], rows[["y", "x"]] + drifts, atol=1e-6)
+        np.testing.assert_allclose(rows[["y_px", "x_px"]], rows[["y", "x"]] + np.array(drifts), atol=1e-6)
         assert rows["kind"].tolist() == kinds
     missed = table[(table["frame"] == 7) & (table["found"] < 0)]
     np.testing.assert_allclose(missed[["y", "x"]], [crystal.place(path[7])], atol=1e-6)
@@ -52,14 +52,12 @@ def test_a_vacancy_that_hops_and_one_that_becomes_a_pair_stay_the_same(crystal: 
 
 
 def test_two_that_pass_one_another_are_not_mixed_up(crystal: Crystal) -> None:
-    """They go opposite ways along rows next to one another; nearer ways are taken, together the shortest."""
-    frames = [
-        crystal.frame(t, {**STEADY, (9, 10 + t, 1): VACANCY, (6, 16 - t, 1): VACANCY}) for t in range(7)
-    ]  # each frame a hop
+    """They hop from frame to frame, in opposite ways, along rows with one between them."""
+    frames = [crystal.frame(t, {**STEADY, (9, 10 + t, 1): VACANCY, (11, 16 - t, 1): VACANCY}) for t in range(7)]
     table = on(crystal, frames)
     moving = table[table["sublattice"] == 1]
     assert moving["track"].nunique() == 2
-    for start, step in (((9, 10, 1), 1), ((6, 16, 1), -1)):
+    for start, step in (((9, 10, 1), 1), ((11, 16, 1), -1)):
         rows = moving[moving["track"] == at(crystal, moving, start)["track"].iloc[0]].sort_values("frame")
         true = [crystal.place((start[0], start[1] + step * t, 1)) for t in range(7)]
         np.testing.assert_allclose(rows[["y", "x"]], true, atol=1e-6)
