@@ -77,7 +77,7 @@ class _Finder:
         except InputError as error:
             return FrameResult(self.target.name, number, error=str(error))
         except Exception as error:
-            said = f"{self.movie.source}: frame {number}: {type(error).__name__}: {error}"
+            said = f"{self.movie.source}: frame {number}: {type(error).__name__}: {' '.join(str(error).split())}"
             return FrameResult(self.target.name, number, error=said)
 
     def _frame(self, number: int) -> FrameResult:

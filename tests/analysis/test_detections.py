@@ -122,3 +122,87 @@ def test_the_threshold_holds_for_all_regions_together(spots: Spots, truth: Truth
     assert choose_threshold(regions[1:], PERIOD_PX)[0] > 0.6
     few = [(second, truth(other, *GRID[:4])), (first, truth(SHAPE))]  # now what the first region has is false
     assert choose_threshold(few, PERIOD_PX)[0] > 0.6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_places_are_found_to_a_fraction_of_a_pixel(spots: Spots, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    true = np.array(GRID) + rng.uniform(-0.5, 0.5, (len(GRID), 2))
+    heights = {tuple(place): float(rng.uniform(0.6, 0.95)) for place in true.tolist()}
+    found = find_defects(class_maps(spots(SHAPE, 2.0, heights)), 0.3, PERIOD_PX).objects.positions
+    apart = np.linalg.norm(found[:, None] - true, axis=2)
+    assert sorted(apart.argmin(axis=1)) == list(range(len(true)))
+    assert apart.min(axis=1).max() < 0.06
+    assert np.linalg.norm(np.round(found)[:, None] - true, axis=2).min(axis=1).max() > 0.3  # pixels alone do not tell
+
+
+def test_a_defect_at_the_edge_keeps_its_place(spots: Spots) -> None:
+    found = find_defects(class_maps(spots(SHAPE, 2.0, {(0, 50): 0.9, (60, 149): 0.9})), 0.4, PERIOD_PX)
+    assert len(found) == 2
+    assert (found.objects.positions >= 0).all()
+    assert (found.objects.positions <= np.array(SHAPE) - 1).all()
+    assert np.linalg.norm(np.sort(found.objects.positions, axis=0) - [(0, 50), (60, 149)], axis=1).max() < 2.5
+
+
+def owned_by_hand(score: NDArray[np.float32], positions: NDArray[np.float64], threshold: float) -> list[set]:
+    """The pixels of each point: those above the threshold nearest to it, within two radii of a label."""
+    owned: list[set] = [set() for _ in positions]
+    for y, x in np.argwhere(score > threshold).tolist():
+        away = np.hypot(positions[:, 0] - y, positions[:, 1] - x)
+        if away.min() <= 0.7 * PERIOD_PX:
+            owned[int(away.argmin())].add((y, x))
+    return owned
+
+
+@pytest.mark.parametrize("width", [1.5, 2.5])
+def test_each_pixel_counts_for_the_nearest_defect_and_its_mean_is_that_of_its_pixels(
+    spots: Spots, width: float
+) -> None:
+    """Two of the four are so near that what is above the threshold is one part."""
+    maps = class_maps(spots(SHAPE, width, {(30.2, 40.4): 0.9, (30.6, 51.3): 0.5, (70, 100): 0.6, (70, 130): 0.35}))
+    score = defect_score(np.clip(maps, 0, 1), PERIOD_PX)
+    found = find_defects(maps, 0.15, PERIOD_PX)
+    assert len(found) == 4
+    assert not found.objects.extended().any()
+    owned = owned_by_hand(score, found.objects.positions, 0.15)
+    assert found.areas_px.tolist() == [len(pixels) for pixels in owned]
+    means = [np.mean([score[pixel] for pixel in pixels]) for pixels in owned]
+    assert found.mean_probability == pytest.approx(means, abs=1e-5)
+    assert (found.mean_probability < found.objects.scores).all()
+
+
+def test_the_area_of_a_disk_and_of_a_hole_is_theirs() -> None:
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    hole, disk = np.hypot(y - 50, x - 110) <= 16, np.hypot(y - 50, x - 40) <= 4
+    found = find_defects(class_maps(0.9 * (hole | disk)), 0.45, PERIOD_PX)
+    assert found.objects.extended().tolist() == [True, False]
+    # Smoothing leaves what is above half of the height as large as it was, but for the curvature of its rim.
+    assert found.areas_px == pytest.approx(np.array([np.pi * 16**2, np.pi * 4**2]), rel=0.16)
+    assert found.areas_px[0] == pytest.approx(np.pi * 16**2, rel=0.03)
+    assert 0.8 < found.mean_probability[0] < 0.9
+
+
+def test_the_area_of_a_hole_has_what_is_not_sure_within_it() -> None:
+    """The middle of a hole is as flat as nothing is, and not above the threshold."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    away = np.hypot(y - 50, x - 75)
+    found = find_defects(class_maps(np.where(away <= 25, np.where(away < 8, 0.05, 0.9), 0.0)), 0.45, PERIOD_PX)
+    assert found.objects.extended().tolist() == [True]
+    assert found.areas_px[0] == pytest.approx(np.pi * 25**2, rel=0.03)
+    assert found.areas_px[0] == (found.objects.regions == 1).sum()
+    within = defect_score(class_maps(np.where(away <= 25, np.where(away < 8, 0.05, 0.9), 0.0)), PERIOD_PX)
+    assert found.mean_probability[0] == pytest.approx(within[found.objects.regions == 1].mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("radius", [2.5, 3.5])
+def test_disks_as_networks_draw_them_have_their_place_better_than_pixels_tell(radius: float) -> None:
+    rng = np.random.default_rng(7)
+    true = np.array(GRID) + rng.uniform(-0.5, 0.5, (len(GRID), 2))
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    away = np.hypot(y[..., None] - true[:, 0], x[..., None] - true[:, 1]).min(axis=2)
+    noise = rng.normal(0, 0.02, SHAPE)
+    found = find_defects(class_maps(0.95 / (1 + np.exp((away - radius) / 0.5)) + 0.02 + noise), 0.4, PERIOD_PX)
+    apart = np.linalg.norm(found.objects.positions[:, None] - true, axis=2).min(axis=1)
+    pixels = np.linalg.norm(np.round(true) - true, axis=1)  # the nearest pixel, which no method knows
+    assert len(found) == len(true)
+    assert np.sqrt((apart**2).mean()) < 0.5 * np.sqrt((pixels**2).mean())

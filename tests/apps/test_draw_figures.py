@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+import h5py
 import numpy as np
 import pytest
 
@@ -68,3 +69,24 @@ def test_what_the_user_can_put_right_is_not_passed_over(folder, monkeypatch):
     monkeypatch.setattr("analysis.figures.pareto_front.draw_pareto_front", fail)
     with pytest.raises(InputError, match="disk is full"):
         draw(folder)
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "shown"), [((), [1, 3, 4]), ((1,), [2, 3, 4]), ((1, 4), [2, 3]), ((1, 2, 4), [3])]
+)
+def test_maps_are_drawn_of_the_first_middle_and_last_frame_that_could_be_read(
+    unreadable, shown, learnt, tmp_path, monkeypatch
+):
+    run = learnt.copied(tmp_path / "run")
+    with h5py.File(run.maps, "a") as stored:
+        for number in unreadable:
+            stored[f"tiny/{number:06d}"].attrs["error"] = "unreadable"
+    drawn = []
+    monkeypatch.setattr("analysis.figures.defect_maps.draw_defect_maps", lambda *given: drawn.append(given))
+    monkeypatch.setattr("apps.draw._of_defects", lambda *_: [])
+    run.draw()
+    ((movie, results, truths, path),) = drawn
+    assert [result.frame for result in results] == shown
+    assert all(result.probability is not None for result in results)
+    assert len(truths) == len(shown)
+    assert (movie.source, path.name) == (run.source.movie, "defect_maps_tiny.png")

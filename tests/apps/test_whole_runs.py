@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
 from analysis.results import load_results
 from analysis.target import Target
 from networks.detector import load_detector
 from tests.apps.small_run import edited, journal_of, networks
+from workflow.cli import app
 
 
 def target_of(movie, frames, name="film", truth=None, **known):
@@ -99,3 +101,21 @@ def test_one_frame_has_kinds_but_no_histories(learnt, tiny_movie, tmp_path):
     assert tables["counts"]["frame"].unique().tolist() == [0]
     assert "defect_library.png" in figures
     assert not any(name.startswith("tracks") for name in figures)
+
+
+def test_a_name_that_was_given_is_in_tables_figures_and_report(learnt, tmp_path):
+    run = learnt.copied(tmp_path / "run")
+    done = CliRunner().invoke(app, ["kinds", str(run.folder), "--name", "1=Mo & [W]"])
+    assert done.exit_code == 0, done.output
+    assert "warning" not in done.output
+    assert "Mo & [W]" in set(run.tables()["defects"]["kind"])
+    assert sum("Mo & [W]" in path.read_text() for path in run.folder.rglob("*.csv")) >= 5
+    page = (run.folder / "report.html").read_text()
+    assert "<title>Run run</title>" in page
+    assert "Mo &amp; [W]" in page
+    assert ".aside" not in page
+    assert page.count("<img ") > 10
+    assert 'class="failed"' not in page
+    figures = {path.name for path in (run.folder / "figures").iterdir()}
+    assert {"defect_library.png", "defect_library.pdf", "tracks_tiny.mp4", "confusion_matrix.png"} <= figures
+    assert not any(path.is_symlink() for path in run.folder.rglob("*"))

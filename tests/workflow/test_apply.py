@@ -96,13 +96,9 @@ def test_all_stages_are_done_once(folder):
 PLACES = {
     "a part": ("apps.detect.save_results", ALL),
     "putting parts together": ("analysis.results.h5py.Group.copy", ["collect", *ALL[3:]]),
-    "the scores": ("apps.analyse.write_scores", ["collect", *ALL[3:]]),
     "maps for ImageJ": ("analysis.map_stack.write_map_stack", ["collect", *ALL[3:]]),
     "the library": ("analysis.library.build.build_library", ALL[3:]),
-    "pictures of kinds": ("analysis.library.kinds.save_kinds", ALL[3:]),
     "histories": ("analysis.histories.build.build_histories", ALL[3:]),
-    "their tables": ("analysis.histories.build.empty_table", ALL[3:]),
-    "surroundings": ("analysis.surroundings.surroundings", ALL[3:]),
     "the table of defects": ("analysis.defect_table.defect_table", ALL[3:]),
     "figures": ("workflow.pipeline.draw_figures", ALL[4:]),
     "the report": ("workflow.pipeline.write_report", ALL[4:]),
@@ -119,8 +115,6 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_end(place, folder, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(where, stop)
-        if place == "their tables":  # which are empty only if there are no histories
-            patch.setattr("analysis.histories.build.build_histories", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             go_on(folder)
     assert not folder.finished

@@ -58,6 +58,11 @@ class Crystal:
         """Where a column is in a frame without drift."""
         return (np.array(column[:2]) + self.cell.columns[column[2]]) @ self.cell.lattice.vectors + 0.3
 
+    def nearest(self, place, sublattice, count=1, drift=(0.0, 0.0)) -> list[tuple[int, int, int]]:
+        """Columns of a sublattice in view, those nearest to a place (y, x) first."""
+        numbers = [column for column in self.columns(drift=drift)[1] if column[2] == sublattice]
+        return sorted(numbers, key=lambda column: np.linalg.norm(self.place(column) - place))[:count]
+
     def columns(self, defects=(), drift=(0.0, 0.0), *, noise=0.02, seed=0) -> tuple[Columns, dict]:
         """All columns in view and their numbers; `defects` gives the ratio of those that are not perfect.
 

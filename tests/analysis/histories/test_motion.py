@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.histories import motion
 from analysis.histories.motion import COLUMNS, CURVE_COLUMNS, LAGS, diffusion
 
 HOP, SIZE_NM, SECONDS = 10.0, 0.03, 0.5
@@ -37,6 +38,12 @@ def one(paths, site=0) -> pd.Series:
     return diffusion(tracks(paths, site=site), HOP, SIZE_NM, SECONDS)[0].iloc[0]
 
 
+@pytest.fixture
+def no_curve(monkeypatch) -> None:
+    """Of many movies the coefficient is wanted alone."""
+    monkeypatch.setattr(motion, "LAGS", 0)
+
+
 def test_a_walk_on_the_lattice_has_the_coefficient_of_its_hops() -> None:
     rate = 0.04
     row = one(lattice_walks(rate, 200, 80, 0))
@@ -47,6 +54,7 @@ def test_a_walk_on_the_lattice_has_the_coefficient_of_its_hops() -> None:
     assert row["moves"] == pytest.approx(rate * 200 * 79, rel=0.1)
 
 
+@pytest.mark.usefixtures("no_curve")
 def test_the_interval_of_hops_holds_the_truth_95_times_of_100() -> None:
     true = 0.03 * (HOP * SIZE_NM) ** 2 / (4 * SECONDS)
     rows = [one(lattice_walks(0.03, 20, 30, seed)) for seed in range(200)]
@@ -65,6 +73,7 @@ def test_the_mean_square_displacement_grows_with_the_lag() -> None:
     assert curve["pairs"].tolist() == [300 * (60 - lag) for lag in range(1, LAGS + 1)]
 
 
+@pytest.mark.usefixtures("no_curve")
 @pytest.mark.parametrize("error", [0.0, 0.5, 1.5])
 def test_the_error_of_places_off_the_lattice_is_taken_out(error: float) -> None:
     spread = 0.8
@@ -77,6 +86,7 @@ def test_the_error_of_places_off_the_lattice_is_taken_out(error: float) -> None:
     assert 0.89 <= inside <= 0.995
 
 
+@pytest.mark.usefixtures("no_curve")
 def test_what_is_still_does_not_diffuse_however_ill_it_is_seen() -> None:
     rows = pd.DataFrame([one(brownian(0.0, 1.0, 20, 40, seed), site=-1) for seed in range(60)])
     seen = 4 * 1.0**2 * SIZE_NM**2 / (4 * SECONDS)  # what the steps alone would tell

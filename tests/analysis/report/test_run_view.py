@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from analysis.report import RunView
+from analysis import results
+from analysis.report import RunView, run_view
 from analysis.report.catalogue import FIGURES, NO_TIME
 from tests.analysis.report.made_run import make_run
 
@@ -18,6 +19,18 @@ def test_a_viewer_shows_only_what_there_is(tiny_movie, tmp_path):
     assert '"classes":[]' in text
     assert "F1" not in view.headline().text
     assert NO_TIME in view.table("diffusion").text
+
+
+def test_a_viewer_reads_only_the_frames_that_it_shows(full_run, monkeypatch):
+    read = []
+    decode = results._load_frame
+    monkeypatch.setattr(results, "_load_frame", lambda *given, **how: read.append(given[1]) or decode(*given, **how))
+    monkeypatch.setattr(run_view, "MOST_FRAMES", 2)
+    monkeypatch.setattr(run_view, "FEWEST_FRAMES", 2)
+    text = RunView(full_run).viewer().text
+    assert read == [1, 4]
+    assert "2 of 4 frames, evenly spread." in text
+    assert [number for number in range(1, 5) if f'"number":{number},' in text] == [1, 4]
 
 
 def test_a_run_whose_movie_is_gone_still_shows_the_rest(tiny_movie, tmp_path):
