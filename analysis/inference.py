@@ -16,18 +16,24 @@ SAME_SCALE = 0.03  # pixel sizes nearer than this share are taken as equal
 
 
 def class_probabilities(
-    detector: Detector, frame: NDArray[np.generic], pixel_size_nm: float | None
+    detector: Detector,
+    frame: NDArray[np.generic],
+    pixel_size_nm: float | None,
+    levelled: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Probability (class, y, x) of each class, background first, for a frame (y, x) in counts.
 
     A frame of another pixel size than the detector was trained at is resampled to that size on
-    the way in, and the probabilities back on the way out.
+    the way in, and the probabilities back on the way out. `levelled` is the frame by `local_contrast` with its own
+    period, where somebody has it; what is resampled is levelled anew.
     """
     image = np.asarray(frame, np.float32)
     zoom = scaled_period(detector, None) / scaled_period(detector, pixel_size_nm)
     if zoom != 1.0:
         image = ndimage.zoom(image, zoom, order=3, mode="reflect", grid_mode=True)
-    maps = network_probabilities(detector, local_contrast(image, detector.period_px))
+    if levelled is None or zoom != 1.0:
+        levelled = local_contrast(image, detector.period_px)
+    maps = network_probabilities(detector, levelled)
     if zoom != 1.0:
         back = np.array(frame.shape) / np.array(image.shape)
         maps = np.stack([ndimage.zoom(m, back, order=1, mode="nearest", grid_mode=True) for m in maps])

@@ -78,7 +78,8 @@ def save_results(
                 part = group.create_group(name)
                 part["positions_yx_px"] = objects.positions
                 part["scores"] = objects.scores
-                part.create_dataset("regions", data=objects.regions, **SMALL)
+                least = np.min_scalar_type(int(objects.regions.max(initial=0)))
+                part.create_dataset("regions", data=objects.regions.astype(least), **SMALL)
             for name, score in result.scores.items():
                 store_score(score, group.create_group(f"scores/{name}"))
             _save_arrays(result.columns, group, "columns", np.float32)
@@ -133,19 +134,24 @@ def load_facts(path: Path) -> dict[str, MovieFacts]:
 
 
 def load_results(
-    path: Path, movie: str | None = None, numbers: Collection[int] | None = None, *, pictures: bool = True
+    path: Path,
+    movie: str | None = None,
+    numbers: Collection[int] | None = None,
+    *,
+    maps: bool = True,
+    pictures: bool = True,
 ) -> Iterator[FrameResult]:
     """Read results one frame at a time, in order of movie and frame; of all movies or of one, all frames or `numbers`.
 
-    Without `pictures` the probability, what the Fourier filter found and the scores are left out, and the views have no
-    `images`: that is much quicker.
+    Without `maps` the probability, what the Fourier filter found and the scores are left out; without `pictures` the
+    views have no `images`. Either is quicker.
     """
     with h5py.File(path, "r") as stored:
         for name, frames in stored.items():
             if movie in (None, name):
                 for number in frames:
                     if numbers is None or int(number) in numbers:
-                        yield _load_frame(name, int(number), frames[number], pictures=pictures)
+                        yield _load_frame(name, int(number), frames[number], maps=maps, pictures=pictures)
 
 
 def load_scores(path: Path) -> Iterator[tuple[str, int, dict[str, Score]]]:
@@ -161,12 +167,12 @@ def _load_scores(group: h5py.Group) -> dict[str, Score]:
     return {name: load_score(score) for name, score in group.get("scores", {}).items()}
 
 
-def _load_frame(movie: str, number: int, group: h5py.Group, *, pictures: bool) -> FrameResult:
+def _load_frame(movie: str, number: int, group: h5py.Group, *, maps: bool, pictures: bool) -> FrameResult:
     if group.attrs["error"]:
         return FrameResult(movie, number, error=str(group.attrs["error"]))
-    parts = [name for name in METHODS if pictures or name == "network"]
+    parts = [name for name in METHODS if maps or name == "network"]
     found = {
-        name: Objects(part["positions_yx_px"][:], part["scores"][:], part["regions"][:])
+        name: Objects(part["positions_yx_px"][:], part["scores"][:], part["regions"][:].astype(np.int32))
         for name, part in ((name, group[name]) for name in parts)
     }
     columns = _load_arrays(group, "columns")
@@ -175,10 +181,10 @@ def _load_frame(movie: str, number: int, group: h5py.Group, *, pictures: bool) -
         movie,
         number,
         float(group.attrs["period_px"]),
-        group["probability_percent"][:].astype(np.float32) / 100 if pictures else None,
+        group["probability_percent"][:].astype(np.float32) / 100 if maps else None,
         Detections(found["network"], group["kinds"][:], group["areas_px"][:], group["mean_probability"][:]),
         found.get("fourier"),
-        _load_scores(group) if pictures else {},
+        _load_scores(group) if maps else {},
         columns=None if columns is None else Columns(**columns),
         views=None if views is None else Views(**views),
     )

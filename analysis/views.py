@@ -13,7 +13,6 @@ from analysis.columns.measure import without_columns
 from analysis.detections import Detections
 from analysis.library.cutouts import ALONE_SIDE, SIDE, axes_of, cut_out, straight_axes
 from data_prep.errors import InputError
-from data_prep.normalise import local_contrast
 
 ON_COLUMN = 0.4  # in lattice periods: a defect so near to the place of a column is one of that column
 REFERENCES = 6  # perfect columns of each sublattice of a frame, to compare with
@@ -64,19 +63,19 @@ def views_of(levelled: NDArray[np.float32], columns: Columns, cell: UnitCell, fo
 
 
 def look(
-    frame: NDArray[np.generic], found: Detections, cell: UnitCell | None, period_px: float, seed: int
+    levelled: NDArray[np.float32], found: Detections, cell: UnitCell | None, period_px: float, seed: int
 ) -> tuple[Columns | None, Views]:
-    """The columns of a frame (y, x), None where it shows no lattice, and what is looked at of its defects.
+    """The columns of a levelled frame (y, x), None where it shows no lattice, and what is looked at of its defects.
 
-    `cell` is that of the movie. A frame that does not show its lattice is looked at without one.
+    `cell` is that of the movie. A frame that does not show its lattice is looked at without one. `period_px` is the
+    lattice spacing by which it was levelled.
     """
     if cell is None:
-        return None, plain_views(local_contrast(frame, period_px), found, period_px)
-    levelled = local_contrast(frame, cell.lattice.period_px)
+        return None, plain_views(levelled, found, period_px)
     try:
         columns = measure_columns(levelled, cell)
     except InputError:
-        return None, plain_views(local_contrast(frame, period_px), found, period_px)
+        return None, plain_views(levelled, found, period_px)
     return columns, views_of(levelled, columns, cell, found, seed)
 
 

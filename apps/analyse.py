@@ -19,10 +19,12 @@ from analysis.tables import write_table
 from analysis.target import Target
 from analysis.views import look
 from apps.detect import cell_of
+from apps.placement import few_threads
 from apps.prepare import Source
 from data_prep.errors import InputError
 from data_prep.labels import load_labels
 from data_prep.movie import open_movie
+from data_prep.normalise import local_contrast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +70,7 @@ def labelled_frames(source: Source, labels: Path, class_names: Sequence[str]) ->
         for number, frame in known.items():
             kinds = np.array([class_names.index(frame.class_names[kind - 1]) + 1 for kind in frame.kinds], np.int64)
             found = Detections(frame.objects, kinds, np.zeros(len(kinds), np.int64), frame.objects.scores)
-            columns, views = look(movie.frame(number), found, cell, period, number)
+            columns, views = look(local_contrast(movie.frame(number), period), found, cell, period, number)
             results.append(FrameResult("", number, period, network=found, columns=columns, views=views))
     return results
 
@@ -80,7 +82,10 @@ def analyse(folder: Path, source: Source, maps: Path) -> list[str]:
     fails before; of what fails there is an empty table. Raises InputError where the user can put it right, such as a
     full disk.
     """
-    return _Analysis(folder, source, maps).run()
+    import sklearn.mixture  # noqa: F401 (its threads are limited, too, if it is there)
+
+    with few_threads():
+        return _Analysis(folder, source, maps).run()
 
 
 class _Analysis:
@@ -106,7 +111,7 @@ class _Analysis:
         }
         self._write_histories(histories)
         table = defect_table(
-            load_results(self.maps),
+            load_results(self.maps, pictures=False),
             self.facts,
             self.class_names,
             self._kind_names,
@@ -134,7 +139,7 @@ class _Analysis:
         from analysis.library.names import load_decisions
 
         return build_library(
-            lambda *, pictures: load_results(self.maps, pictures=pictures),
+            lambda: load_results(self.maps, maps=False),
             labelled_frames(self.source, self.folder / "labels.h5", self.class_names),
             self.facts,
             self.class_names,
@@ -173,14 +178,16 @@ class _Analysis:
 
     def _by_kind(self, defects: pd.DataFrame) -> dict[str, Score]:
         targets = {target.name: target for target in load_targets(self.folder / "targets.json")}
-        return scores_by_kind(load_results(self.maps, pictures=False), targets, defects)
+        if all(target.truth is None for target in targets.values()):
+            return {}
+        return scores_by_kind(load_results(self.maps, maps=False, pictures=False), targets, defects)
 
     def _build_histories(self, movie: str, known: MovieFacts) -> Histories | None:
         from analysis.histories.build import build_histories
 
         if self.library is None:
             return None
-        frames = lambda: load_results(self.maps, movie, pictures=False)  # noqa: E731
+        frames = lambda: load_results(self.maps, movie, maps=False, pictures=False)  # noqa: E731
         return build_histories(frames, self._kinds_of, self.library, known)
 
     def _write_histories(self, histories: dict[str, Histories]) -> None:
@@ -197,7 +204,7 @@ class _Analysis:
             write_table(table[["movie", *table.columns.drop("movie")]], table_path(self.folder, name))
         around = pd.DataFrame(columns=list(COLUMNS))
         if self.library is not None:
-            kinds, frames = self.library.kinds, load_results(self.maps, pictures=False)
+            kinds, frames = self.library.kinds, load_results(self.maps, maps=False, pictures=False)
             around = self._try(
                 "the surroundings of defects", lambda: surroundings(frames, self._kinds_of, kinds, self.facts), around
             )

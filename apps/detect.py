@@ -16,7 +16,7 @@ from analysis.results import FrameResult, MovieFacts, save_results
 from analysis.scores import score
 from analysis.target import Target, truth_of
 from analysis.views import look
-from apps.placement import threads
+from apps.placement import few_threads, threads
 from data_prep.errors import InputError
 from data_prep.fourier.labeller import FourierFilter, fourier_objects
 from data_prep.fourier.lattice import find_lattice
@@ -40,7 +40,8 @@ def detect_frames(target: Target, detector_file: Path, fourier_file: Path, out: 
     torch.set_num_threads(threads())
     detector = load_detector(detector_file)
     settings = FourierFilter(**json.loads(fourier_file.read_text()))
-    with open_movie(target.movie, target.pixel_size_nm, target.dataset, target.frame_interval_s) as movie:
+    opened = open_movie(target.movie, target.pixel_size_nm, target.dataset, target.frame_interval_s)
+    with few_threads(), opened as movie:
         facts = MovieFacts(movie.pixel_size_nm, movie.frame_interval_s, cell_of(movie))
         finder = _Finder(target, movie, detector, settings, facts.cell)
         results = (finder.try_frame(number) for number in target.frames)
@@ -85,10 +86,11 @@ class _Finder:
 
         frame = self.movie.frame(number)
         period = scaled_period(self.detector, self.movie.pixel_size_nm)
-        maps = class_probabilities(self.detector, frame, self.movie.pixel_size_nm)
+        levelled = local_contrast(frame, period)
+        maps = class_probabilities(self.detector, frame, self.movie.pixel_size_nm, levelled)
         network = find_defects(maps, self.detector.threshold, period)
         fourier = _fourier(frame, self.fourier)
-        columns, views = look(frame, network, self.cell, period, number)
+        columns, views = look(levelled, network, self.cell, period, number)
         scores = {}
         truth = truth_of(self.target, self.movie, number, period)
         if truth is not None and truth.labelled.any():

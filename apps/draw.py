@@ -163,7 +163,7 @@ def _opened(target: Target) -> AbstractContextManager[Movie]:
 def _shown(targets: tuple[Target, ...], maps: Path) -> list[Target]:
     """The targets, each with the three frames that tell its story: the first, middle and last that could be read."""
     readable: dict[str, list[int]] = {}
-    for result in load_results(maps, pictures=False):
+    for result in load_results(maps, maps=False, pictures=False):
         if not result.error:
             readable.setdefault(result.movie, []).append(result.frame)
     frames = {movie: sorted({of[i] for i in (0, len(of) // 2, -1)}) for movie, of in readable.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,14 @@ def place() -> str:
 def threads() -> int:
     """Threads that are this worker's."""
     return int(os.environ.get("EVOSTEM_THREADS", "1"))
+
+
+def few_threads() -> AbstractContextManager[object]:
+    """Let numerical libraries that are loaded use no more than this worker's threads: more get in each other's way."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(threads())
+    return limits
 
 
 def node() -> str:

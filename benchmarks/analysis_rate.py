@@ -4,8 +4,9 @@
 
 RUN is a run folder with a detector for simulated WS2, such as runs/demo. A movie of 512 x 512 px is simulated, its
 frames are divided among processes as in a run, then library, histories and tables are made. What a run does besides is
-left out: the Fourier filter to compare with, scores, figures. Prints frames per second of each part and of both, and
-the most memory that a process had; for half the frames before, so that it shows whether memory grows with a movie.
+left out: the Fourier filter to compare with, scores, surroundings, figures. Prints frames per second of each part and
+of both, and the most memory that a process had; for half the frames before, so that it shows whether memory grows with
+a movie.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+import analysis.surroundings
 import apps.detect
 from analysis.results import merge_results
 from analysis.run_results import save_targets
@@ -45,11 +47,13 @@ def detect(target: Target, run: Path, out: Path) -> Path:
 
 def peak_mb() -> float:
     """The most memory that this process has had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def analysed(folder: Path, source: Source) -> tuple[float, float]:
     """Seconds of library, histories and tables, and the most memory, in MB."""
+    analysis.surroundings.surroundings = lambda *_: pd.DataFrame(columns=list(analysis.surroundings.COLUMNS))
     began = time.perf_counter()
     for reason in analyse(folder, source, folder / "maps.h5"):
         raise SystemExit(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ class Objects:
 
     def extended(self) -> NDArray[np.bool_]:
         """Which of the objects (n,) have a region."""
+        return self._extended.copy()
+
+    @cached_property
+    def _extended(self) -> NDArray[np.bool_]:
         return np.asarray(np.bincount(self.regions.ravel(), minlength=len(self) + 1)[1:] > 0)
 
     def keep(self, chosen: NDArray[np.bool_]) -> Objects:

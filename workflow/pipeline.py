@@ -189,7 +189,7 @@ def _summarise(run: Run, figures: list[Path]) -> None:
         utilisation = standing.time.share(journal.crew(first))
         workers = max((count for stage in standings for _, count in journal.crew(stage)), default=0)
     best = [standing.best.fitness for standing in standings.values() if standing.best is not None]
-    results = load_results(run.folder.maps, pictures=False)
+    results = load_results(run.folder.maps, maps=False, pictures=False)
     found = [(r.error, 0 if r.network is None else len(r.network)) for r in results]
     summary = {
         "evaluations": {stage: standing.done for stage, standing in standings.items()},

@@ -22,7 +22,7 @@ IntArray = NDArray[np.int64]
 FILTER = 0.6
 REACH = 4.0  # widths within which columns overlap
 DRAWN = 3.2  # widths as far as which a column is drawn: what is left there is less than a hundredth
-NEIGHBOURS = 18  # columns of the same sublattice nearby, among which one is judged
+NEIGHBOURS = 12  # columns of the same sublattice nearby, among which one is judged
 FAINTEST = 0.3  # beside its neighbours: what is fainter has no place that could be told
 LEAST_MEDIAN = 0.05  # of a sublattice, beside the brightest: a fainter one is not there, whatever its cell shows
 # Of a frame's lattice beside its cell's: noise has a twentieth, a bent or half-open lattice more than half.

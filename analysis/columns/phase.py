@@ -12,7 +12,7 @@ from data_prep.fourier.lattice import Lattice
 
 FloatArray = NDArray[np.float64]
 WIDTH_IN_PERIODS = 3.0  # of the Gaussian that averages the lattice: defects do not bend it, drift and lenses do
-STEP_IN_PERIODS = 1.0  # of the grid on which phases are kept
+STEP_IN_PERIODS = 1.5  # of the grid on which phases are kept
 FAINT = 0.25  # beside the median amplitude: where less of the lattice is seen, its phase is that nearby
 
 

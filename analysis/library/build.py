@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +20,7 @@ from analysis.library.places import EXTENDED, OFF_LATTICE, place_name, placed
 from analysis.results import FrameResult, MovieFacts
 
 IntArray = NDArray[np.int64]
-
-
-class Frames(Protocol):
-    """Reads all frames from the first on, with their pictures or without."""
-
-    def __call__(self, *, pictures: bool) -> Iterator[FrameResult]:
-        """Frames in order."""
+Frames = Callable[[], Iterator[FrameResult]]
 
 
 PERFECT_WITHIN = 1.5  # standard deviations of a perfect column's intensity, within which a kind's mean is one
@@ -78,7 +71,7 @@ def build_library(
     their members, or else the network.
     """
     gathered = Gathered(np.random.default_rng(seed))
-    gathered.add(frames(pictures=True))
+    gathered.add(frames())
     gathered.add(labelled, labelled=True)
     groups = learn_groups(gathered, len(class_names), decisions, seed)
     if not groups:
@@ -95,7 +88,7 @@ def build_library(
             signatures.setdefault(number, []).append(one)
     alignments = _alignments(gathered, movies)
     pictures = Pictures(len(order), np.random.default_rng(seed))
-    for result in frames(pictures=True):
+    for result in frames():
         if result.network is not None and result.views is not None:
             pictures.add(result, kinds_of(result, groups, numbers), alignments.get(result.movie, {}))
     kinds = _kinds(order, groups, numbers, pictures, movies, class_names)

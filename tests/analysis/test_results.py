@@ -203,7 +203,7 @@ def test_without_pictures_all_is_there_but_what_takes_time_to_read(tmp_path: Pat
     columns, views = looked_at()
     made = replace(result("film", 7), columns=columns, views=views)
     save_results(iter([made]), {}, tmp_path / "maps.h5")
-    (read,) = load_results(tmp_path / "maps.h5", pictures=False)
+    (read,) = load_results(tmp_path / "maps.h5", maps=False, pictures=False)
     assert (read.probability, read.fourier, read.scores) == (None, None, {})
     assert made.network is not None
     assert read.network is not None

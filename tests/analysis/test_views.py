@@ -115,7 +115,7 @@ def test_look_measures_where_there_is_a_lattice():
     made, levelled, cell, columns = scene()
     where = defects(made)
     found = found_at(made.places[where], [1] * len(where), made.frame.shape)
-    seen, views = look(made.frame, found, cell, 3.0, 7)
+    seen, views = look(levelled, found, cell, 3.0, 7)
     wanted = views_of(levelled, columns, cell, found, 7)
     assert (seen.positions == columns.positions).all()
     for name, values in vars(wanted).items():
@@ -126,7 +126,7 @@ def test_look_measures_where_there_is_a_lattice():
 def test_look_where_there_is_no_lattice(with_cell):
     noise = np.random.default_rng(0).poisson(200, (120, 130)).astype(np.uint16)
     found = found_at([[60.0, 60.0], [0.0, 129.0]], [1, 2], noise.shape)
-    columns, views = look(noise, found, scene()[2] if with_cell else None, 9.0, 0)
+    columns, views = look(local_contrast(noise, 9.0), found, scene()[2] if with_cell else None, 9.0, 0)
     assert columns is None
     assert views.column.tolist() == [-1, -1]
     assert len(views.reference) == len(views.reference_images) == len(views.reference_alone) == 0

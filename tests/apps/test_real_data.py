@@ -18,6 +18,7 @@ from apps.detect import cell_of, detect_frames
 from apps.finish import Finalist, train_finalist
 from apps.prepare import Source, label_frames, make_tiles, tune_baseline
 from data_prep.movie import open_movie
+from data_prep.normalise import local_contrast
 from networks.genome import encode
 from networks.space import LEARNING_RATES, Convolution, NetworkSpec, Training
 
@@ -63,10 +64,10 @@ def test_vacancies_and_dopants_of_another_area_are_kinds_as_experts_label_them(t
         truth = truth_of(target, movie, 0, period)
         count = len(truth.kinds)
         found = Detections(truth.objects, np.ones(count, np.int64), np.zeros(count, np.int64), np.ones(count))
-        columns, views = look(movie.frame(0), found, cell, period, 0)
+        columns, views = look(local_contrast(movie.frame(0), period), found, cell, period, 0)
         facts = {"area02": MovieFacts(movie.pixel_size_nm, None, cell)}
     result = FrameResult("area02", 0, period, network=found, columns=columns, views=views)
-    library = build_library(lambda *, pictures: iter([result]), labelled, facts, DEFECTS, Decisions())  # noqa: ARG005
+    library = build_library(lambda: iter([result]), labelled, facts, DEFECTS, Decisions())
     kinds = [library.kinds[number - 1] for number in kinds_of(result, library.groups, library.numbers)]
     sites = [DEFECTS[kind - 1] for kind in truth.kinds]
     named = Counter(zip(sites, (kind.name.split(" (")[0] for kind in kinds), strict=True))

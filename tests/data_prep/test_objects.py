@@ -54,6 +54,7 @@ def test_a_region_lies_over_disks_and_has_no_disk_of_its_own() -> None:
 def test_extended_objects_are_those_with_a_region() -> None:
     objects = at((3, 3), (12, 8), (20, 30))
     assert objects.extended().tolist() == [False, False, False]
+    objects = at((3, 3), (12, 8), (20, 30))
     objects.regions[10:15, 6:20] = 2
     assert objects.extended().tolist() == [False, True, False]
 

@@ -227,7 +227,7 @@ def _found(number, image, rows, cell, rng) -> FrameResult:
     objects = Objects(positions, np.full(len(positions), 0.9), region.astype(np.int32))
     areas = np.bincount(objects.regions.ravel(), minlength=len(positions) + 1)[1:]
     network = Detections(objects, np.array(kinds, np.int64), areas, objects.scores)
-    columns, views = look(image, network, cell, period, number)
+    columns, views = look(local_contrast(image, period), network, cell, period, number)
     return FrameResult("m", number, period, network=network, columns=columns, views=views)
 
 

@@ -42,7 +42,7 @@ class Movie:
     sites: list[np.ndarray]
 
     def reader(self):
-        return lambda *, pictures: iter(self.frames)  # noqa: ARG005
+        return lambda: iter(self.frames)
 
 
 def simulated(folder: Path, name: str, **changes) -> Movie:
@@ -80,7 +80,7 @@ def found_at(positions, kinds, shape, region=None) -> Detections:
 
 
 def looked_at(name, number, image, found, cell: UnitCell | None, period_px: float) -> FrameResult:
-    columns, views = look(image, found, cell, period_px, number)
+    columns, views = look(local_contrast(image, period_px), found, cell, period_px, number)
     return FrameResult(name, number, period_px, network=found, columns=columns, views=views)
 
 

@@ -19,7 +19,7 @@ PLACES = {DOPANT: "A", VACANCY: "B", PAIR_VACANCY: "B", HOLE: ""}
 
 def library_of(frames, labelled, facts, decisions=None):
     movies = {"one": facts} if isinstance(facts, MovieFacts) else facts
-    return build_library(lambda *, pictures: iter(frames), labelled, movies, CLASSES, decisions or Decisions())  # noqa: ARG005
+    return build_library(lambda: iter(frames), labelled, movies, CLASSES, decisions or Decisions())
 
 
 def told(library, movie: Movie):
