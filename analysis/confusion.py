@@ -23,8 +23,9 @@ NETWORK, LIBRARY = "network", "library"
 def confusion_table(rows: Sequence[Row], by_kinds: Mapping[str, Score]) -> pd.DataFrame:
     """How many objects of a true class were found as what, over all scored frames of a movie.
 
-    `by` the network it is the class, by the library the kind. An object that was not found is `MISSED`, a find where
-    nothing is has the true class `FALSE_ALARM` (`analysis.scores`). Only what occurred has a line.
+    `by` the network it is the class, by the library the kind, there also of what stands out by its intensity. An object
+    that was not found is `MISSED`, a find where nothing is has the true class `FALSE_ALARM` (`analysis.scores`). Only
+    what occurred has a line.
     """
     import pandas as pd
 
@@ -41,10 +42,10 @@ def confusion_table(rows: Sequence[Row], by_kinds: Mapping[str, Score]) -> pd.Da
 def scores_by_kind(
     frames: Iterable[FrameResult], targets: Mapping[str, Target], defects: pd.DataFrame
 ) -> dict[str, Score]:
-    """What the network found in frames of known truth, with the kinds of the table of `defects` for its classes."""
+    """What was found in frames of known truth, by its kinds in the table of `defects`, also by intensity alone."""
     found: dict[str, list[Score]] = {}
-    network = defects[defects["found_by"] == "network"]
-    kinds = {key: rows["kind"].tolist() for key, rows in network.groupby(["movie", "frame"])}
+    seen = defects[defects["found_by"] != "history"]
+    kinds = {key: rows["kind"].tolist() for key, rows in seen.groupby(["movie", "frame"])}
     for result in frames:
         target = targets[result.movie]
         if result.network is None or target.truth is None:

@@ -41,8 +41,8 @@ def defect_table(
 ) -> pd.DataFrame:
     """All defects, a row each: `COLUMNS`. What is in nm or s is NaN where the scale is unknown.
 
-    `kind_of` gives the kind of each of the network's defects; the `tracks` of a movie those by their histories, which
-    have the last word, and the defects that the network missed in a frame and that were followed through it by their
+    `kind_of` gives the kind of each defect that was found; the `tracks` of a movie those by their histories, which
+    have the last word, and the defects that were missed in a frame and that were followed through it by their
     column's intensity: `found_by` tells. The probability of these is that at their place.
     """
     import pandas as pd
@@ -71,14 +71,14 @@ def defect_table(
 
 
 def _found(result: FrameResult, class_names: Sequence[str], kinds: Sequence[str]) -> Rows:
-    """What the network found in a frame."""
+    """What was found in a frame."""
     network = result.network
     assert network is not None  # noqa: S101 (the caller has made sure)
     where = placed(result)
     return {
         "y_px": network.objects.positions[:, 0],
         "x_px": network.objects.positions[:, 1],
-        "class": np.array([class_names[kind - 1] for kind in network.kinds], object),
+        "class": np.array(["", *class_names], object)[network.kinds],
         "probability": network.objects.scores,
         "mean_probability": network.mean_probability,
         "area_px": network.areas_px,
@@ -87,7 +87,7 @@ def _found(result: FrameResult, class_names: Sequence[str], kinds: Sequence[str]
         "ratio": where.ratio,
         "kind": np.array(kinds, object),
         "track": np.full(len(network), -1),
-        "found_by": np.full(len(network), "network", object),
+        "found_by": np.where(network.by_network, "network", "intensity").astype(object),
     }
 
 

@@ -25,7 +25,8 @@ class Detections:
     """Defects of one frame.
 
     `objects` with peak probabilities as scores, `kinds` (n,) 1-based classes, `areas_px` (n,) in pixels, and the
-    `mean_probability` (n,) there. A pixel belongs to one defect, see `find_defects`.
+    `mean_probability` (n,) there. A pixel belongs to one defect, see `find_defects`. Class 0 is what the network passed
+    over, see `analysis.outliers`.
     """
 
     objects: Objects
@@ -35,6 +36,11 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.objects)
+
+    @property
+    def by_network(self) -> NDArray[np.bool_]:
+        """Which of them (n,) the network found."""
+        return np.asarray(self.kinds > 0)
 
 
 def defect_score(maps: NDArray[np.float32], period_px: float) -> NDArray[np.float32]:

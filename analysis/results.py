@@ -40,8 +40,8 @@ class FrameResult:
     """One frame: `probability` (y, x) of any defect, what both methods found, scores where truth is known.
 
     `period_px` is the lattice spacing that distances were measured by. `columns` are all columns of atoms, None where
-    no lattice is seen; `views` what was looked at of the network's defects. A frame that could not be read has its
-    reason in `error` and nothing else.
+    no lattice is seen; `views` what was looked at of the defects, that is of the `network`'s finds and of the columns
+    that it passed over and that stand out. A frame that could not be read has its reason in `error` and nothing else.
     """
 
     movie: str

@@ -62,21 +62,30 @@ def views_of(levelled: NDArray[np.float32], columns: Columns, cell: UnitCell, fo
     )
 
 
-def look(
-    levelled: NDArray[np.float32], found: Detections, cell: UnitCell | None, period_px: float, seed: int
-) -> tuple[Columns | None, Views]:
-    """The columns of a levelled frame (y, x), None where it shows no lattice, and what is looked at of its defects.
+def columns_seen(levelled: NDArray[np.float32], cell: UnitCell | None) -> Columns | None:
+    """The columns of a levelled frame (y, x); None where it does not show the movie's lattice, or there is none."""
+    try:
+        return None if cell is None else measure_columns(levelled, cell)
+    except InputError:
+        return None
 
-    `cell` is that of the movie. A frame that does not show its lattice is looked at without one. `period_px` is the
+
+def look(
+    levelled: NDArray[np.float32],
+    columns: Columns | None,
+    cell: UnitCell | None,
+    found: Detections,
+    period_px: float,
+    seed: int,
+) -> Views:
+    """What is looked at of the defects of a levelled frame (y, x).
+
+    `cell` is that of the movie. A frame that does not show its columns is looked at without them. `period_px` is the
     lattice spacing by which it was levelled.
     """
-    if cell is None:
-        return None, plain_views(levelled, found, period_px)
-    try:
-        columns = measure_columns(levelled, cell)
-    except InputError:
-        return None, plain_views(levelled, found, period_px)
-    return columns, views_of(levelled, columns, cell, found, seed)
+    if columns is None or cell is None:
+        return plain_views(levelled, found, period_px)
+    return views_of(levelled, columns, cell, found, seed)
 
 
 def plain_views(levelled: NDArray[np.float32], found: Detections, period_px: float) -> Views:

@@ -11,13 +11,14 @@ import numpy as np
 
 from analysis.confusion import scores_by_kind, write_confusion
 from analysis.detections import Detections
+from analysis.outliers import ODD
 from analysis.results import FrameResult, MovieFacts, load_facts, load_results, merge_results
 from analysis.run_results import load_targets, save_targets, table_path
 from analysis.scores import Score
 from analysis.summary import score_rows, write_scores
 from analysis.tables import write_table
 from analysis.target import Target
-from analysis.views import look
+from analysis.views import columns_seen, look
 from apps.detect import cell_of
 from apps.placement import few_threads
 from apps.prepare import Source
@@ -70,7 +71,9 @@ def labelled_frames(source: Source, labels: Path, class_names: Sequence[str]) ->
         for number, frame in known.items():
             kinds = np.array([class_names.index(frame.class_names[kind - 1]) + 1 for kind in frame.kinds], np.int64)
             found = Detections(frame.objects, kinds, np.zeros(len(kinds), np.int64), frame.objects.scores)
-            columns, views = look(local_contrast(movie.frame(number), period), found, cell, period, number)
+            levelled = local_contrast(movie.frame(number), period)
+            columns = columns_seen(levelled, cell)
+            views = look(levelled, columns, cell, found, period, number)
             results.append(FrameResult("", number, period, network=found, columns=columns, views=views))
     return results
 
@@ -173,7 +176,7 @@ class _Analysis:
     def _kind_names(self, result: FrameResult) -> list[str]:
         if self.library is None:
             assert result.network is not None  # noqa: S101 (it was read)
-            return [self.class_names[kind - 1] for kind in result.network.kinds]
+            return [(ODD, *self.class_names)[kind] for kind in result.network.kinds]
         return [self.library.names[number - 1] for number in self._kinds_of(result)]
 
     def _by_kind(self, defects: pd.DataFrame) -> dict[str, Score]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from analysis.columns import UnitCell, fitted_cell
 from analysis.detections import find_defects
+from analysis.outliers import with_outliers
 from analysis.results import FrameResult, MovieFacts, save_results
 from analysis.scores import score
 from analysis.target import Target, truth_of
-from analysis.views import look
+from analysis.views import columns_seen, look
 from apps.placement import few_threads, threads
 from data_prep.errors import InputError
 from data_prep.fourier.labeller import FourierFilter, fourier_objects
@@ -90,7 +91,9 @@ class _Finder:
         maps = class_probabilities(self.detector, frame, self.movie.pixel_size_nm, levelled)
         network = find_defects(maps, self.detector.threshold, period)
         fourier = _fourier(frame, self.fourier)
-        columns, views = look(levelled, network, self.cell, period, number)
+        columns = columns_seen(levelled, self.cell)
+        found = with_outliers(network, columns, maps, period)
+        views = look(levelled, columns, self.cell, found, period, number)
         scores = {}
         truth = truth_of(self.target, self.movie, number, period)
         if truth is not None and truth.labelled.any():
@@ -98,7 +101,7 @@ class _Finder:
             scores["fourier"] = score(fourier, truth, period)
             scores["network"] = score(network.objects, truth, period, classes)
         return FrameResult(
-            self.target.name, number, period, 1 - maps[0], network, fourier, scores, columns=columns, views=views
+            self.target.name, number, period, 1 - maps[0], found, fourier, scores, columns=columns, views=views
         )
 
 

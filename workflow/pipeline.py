@@ -190,7 +190,7 @@ def _summarise(run: Run, figures: list[Path]) -> None:
         workers = max((count for stage in standings for _, count in journal.crew(stage)), default=0)
     best = [standing.best.fitness for standing in standings.values() if standing.best is not None]
     results = load_results(run.folder.maps, maps=False, pictures=False)
-    found = [(r.error, 0 if r.network is None else len(r.network)) for r in results]
+    found = [(r.error, 0 if r.network is None else int(r.network.by_network.sum())) for r in results]
     summary = {
         "evaluations": {stage: standing.done for stage, standing in standings.items()},
         "failed": sum(standing.failures.total() for standing in standings.values()),

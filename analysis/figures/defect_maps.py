@@ -102,7 +102,8 @@ def _show_frame(panels: Sequence[Axes], movie: Movie, result: FrameResult, truth
         panels[1].text(0.5, 0.5, "no truth given", ha="center", transform=panels[1].transAxes)
     if result.fourier is None or result.network is None:
         return
-    for panel, found in ((panels[2], result.fourier), (panels[3], result.network.objects)):
+    network = result.network.objects.keep(result.network.by_network)
+    for panel, found in ((panels[2], result.fourier), (panels[3], network)):
         panel.imshow(compare(found, truth, result.period_px), interpolation="nearest")
         if truth is not None:
             f1 = matching_f1(match(found, truth, result.period_px))

@@ -44,7 +44,7 @@ def decode(watched: Watched, kinds: Sequence[Kind]) -> IntArray:
 def _evidence(watched: Watched, mine: NDArray[np.bool_], kinds: Sequence[Kind], noise: float) -> FloatArray:
     """Log-likelihood (t, n, k) of what is seen of columns, for a perfect one and for each kind."""
     ratio = watched.ratio[:, mine]
-    found = watched.found[:, mine] >= 0
+    found = watched.by_network[:, mine]
     scores = []
     for number, (mean, deviation) in enumerate([(1.0, noise), *((kind.ratio, kind.ratio_sd) for kind in kinds)]):
         spread = max(deviation, noise / 3, 0.01)

@@ -28,8 +28,8 @@ COLUMNS = {
 def on_columns(watched: Watched, states: IntArray, cell: UnitCell) -> pd.DataFrame:
     """Tracks of the defects on columns, a row for each in each frame where it is: `COLUMNS`.
 
-    `step` counts the frames that were read, `site` is the number of the watched column, `found` that of the network's
-    finding (-1: told by its intensity alone), `y`, `x` are in px of the first frame if the lattice were straight,
+    `step` counts the frames that were read, `site` is the number of the watched column, `found` that of what
+    was found there (-1: told by its history alone), `y`, `x` are in px of the first frame if the lattice were straight,
     `y_px`, `x_px` in px of its own. From frame to frame a defect stays or goes to a neighbouring column of its
     sublattice. Linked by trackpy (Allan et al., doi:10.5281/zenodo.4682814) after Crocker and Grier, J. Colloid
     Interface Sci. 179, 298 (1996).

@@ -28,13 +28,13 @@ SIDE = 1 << 20  # more cells than a movie has along a side
 class Watched:
     """Columns over the frames of a movie.
 
-    `frames` (t,): numbers of the frames; `drift` (t, 2) in px since the first. Of each watched column `places` (n, 2)
-    in px of the first frame, if the lattice were straight, and `sublattice` (n,). Of each in each frame (t, n):
-    `positions` (t, n, 2) in px of that frame and `ratio` of its intensity, both NaN out of view; `found`: the number
-    of the network's finding there, -1 for none; `hole`: it is gone into one; `rim`: one is near; `inner`: all columns
-    that a defect may come from or go to from frame to frame are in view, and not at a rim. `others` (t - 1, s): how
-    many other columns of each sublattice are so from each frame to the next, and never have a defect; `noise` (s,):
-    standard deviation of their ratio.
+    `frames` (t,): numbers of the frames; `drift` (t, 2) in px since the first. Of each watched column `places` (n,
+    2) in px of the first frame, if the lattice were straight, and `sublattice` (n,). Of each in each frame (t, n):
+    `positions` (t, n, 2) in px of that frame and `ratio` of its intensity, both NaN out of view; `found`: the
+    number of what was found there, -1 for none; `by_network`: by the network; `hole`: it is gone into one; `rim`:
+    one is near; `inner`: all columns that a defect may come from or go to from frame to frame are in view, and not
+    at a rim. `others` (t - 1, s): how many other columns of each sublattice are so from each frame to the next, and
+    never have a defect; `noise` (s,): standard deviation of their ratio.
     """
 
     frames: IntArray
@@ -44,6 +44,7 @@ class Watched:
     positions: FloatArray
     ratio: FloatArray
     found: IntArray
+    by_network: BoolArray
     hole: BoolArray
     rim: BoolArray
     inner: BoolArray
@@ -59,6 +60,7 @@ class _Seen:
     positions: FloatArray
     ratio: FloatArray
     found: IntArray
+    by_network: BoolArray
     hole: BoolArray
     rim: BoolArray
     inner: BoolArray
@@ -89,8 +91,8 @@ def watch(frames: Frames, cell: UnitCell) -> Watched | None:
     count, kinds = len(survey.numbers), len(cell.columns)
     ratio, positions = np.full((count, len(keys)), np.nan), np.full((count, len(keys), 2), np.nan)
     found = np.full(ratio.shape, -1)
-    hole, rim, inner = (np.zeros(ratio.shape, bool) for _ in range(3))
-    tables = {"ratio": ratio, "positions": positions, "found": found, "hole": hole, "rim": rim, "inner": inner}
+    tables = {"ratio": ratio, "positions": positions, "found": found}
+    tables |= {name: np.zeros(ratio.shape, bool) for name in ("by_network", "hole", "rim", "inner")}
     others = np.zeros((count - 1, kinds), np.int64)
     before = np.zeros(0, np.int64)
     for t, result in enumerate(_with_lattice(frames)):
@@ -145,13 +147,14 @@ def _seen(result: FrameResult, cell: UnitCell, shift: IntArray) -> _Seen:
     found = np.full(len(columns), -1)
     on_column = np.flatnonzero(views.column >= 0)
     found[views.column[on_column]] = on_column
+    by_network = np.isin(found, np.flatnonzero(network.by_network))
     cells = columns.index + shift + SIDE // 2
     keys = (cells[:, 0] * SIDE + cells[:, 1]) * len(cell.columns) + columns.sublattice
     central = np.flatnonzero(from_edge >= 0)
     order = central[np.argsort(keys[central])]
     inner = (from_edge > step) & (from_rim > step)
     return _Seen(
-        keys[order], columns.positions[order], columns.ratio[order], found[order],
+        keys[order], columns.positions[order], columns.ratio[order], found[order], by_network[order],
         (from_hole == 0)[order], (from_rim <= 0)[order], inner[order],
     )  # fmt: skip
 

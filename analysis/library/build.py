@@ -17,6 +17,7 @@ from analysis.library.learn import Gathered, Groups, learn_groups
 from analysis.library.names import Decisions, Signature
 from analysis.library.pictures import Pictures
 from analysis.library.places import EXTENDED, OFF_LATTICE, place_name, placed
+from analysis.outliers import ODD
 from analysis.results import FrameResult, MovieFacts
 
 IntArray = NDArray[np.int64]
@@ -118,12 +119,12 @@ def _names(
             given[place, number] = f"perfect {place_name(place)}"
         else:
             votes = of.votes[number] if of.votes[number].any() else of.classes[number]
-            own[place, number] = class_names[int(votes.argmax())]
+            own[place, number] = class_names[int(votes.argmax())] if votes.any() else ODD
     # Groups of one name would be one kind, which is for people to decide.
     alike = Counter(name for (place, _), name in own.items() if place != OFF_LATTICE) + Counter(set(given.values()))
     for (place, number), name in own.items():
         distinct = _distinct(name, _where(place, groups[place].signatures[number].ratio), set(given.values()))
-        given[place, number] = distinct if place == OFF_LATTICE or alike[name] > 1 else name
+        given[place, number] = distinct if place == OFF_LATTICE or alike[name] > 1 or name == ODD else name
     return given
 
 
@@ -170,13 +171,13 @@ def _kinds(
     for number, name in enumerate(order, start=1):
         seen = pictures.of[number - 1]
         ratio, ratio_sd = seen.ratio()
-        votes = Counter(seen.classes)
-        common, votes_for = votes.most_common(1)[0] if votes else (1, 0)
+        votes = Counter({number: count for number, count in seen.classes.items() if number})
+        common, votes_for = votes.most_common(1)[0] if votes else (0, 0)
         kinds.append(
             Kind(
                 number, name, place_name(of_kind[number]), seen.count, seen.mean(), seen.spread(), seen.examples(),
                 step_px, None if size is None else step_px * size, ratio, ratio_sd,
-                class_names[common - 1], votes_for / max(seen.count, 1),
+                ("", *class_names)[common], votes_for / max(seen.count, 1),
                 name == f"perfect {place_name(of_kind[number])}",
             )
         )  # fmt: skip

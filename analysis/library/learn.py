@@ -112,7 +112,7 @@ def learn_groups(gathered: Gathered, classes: int, decisions: Decisions, seed: i
             features,
             grouping,
             np.array([np.bincount(labelled[2][of_labelled == number] - 1, minlength=classes) for number in numbers]),
-            np.array([np.bincount(kinds[of == number] - 1, minlength=classes) for number in numbers]),
+            np.array([np.bincount(kinds[of == number], minlength=classes + 1)[1:] for number in numbers]),
             sign(grouping),
         )
     return found

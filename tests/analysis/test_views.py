@@ -7,7 +7,7 @@ import pytest
 
 from analysis.columns import fitted_cell, measure_columns
 from analysis.library.cutouts import ALONE_SIDE, PER_PERIOD, SIDE, axes_of
-from analysis.views import EDGE, ON_COLUMN, REFERENCES, columns_under, look, plain_views, views_of
+from analysis.views import EDGE, ON_COLUMN, REFERENCES, columns_seen, columns_under, look, plain_views, views_of
 from data_prep.fourier.lattice import find_lattice
 from data_prep.normalise import local_contrast
 from tests.analysis.columns.lattices import HEXAGONAL, TWO, drawn
@@ -115,7 +115,8 @@ def test_look_measures_where_there_is_a_lattice():
     made, levelled, cell, columns = scene()
     where = defects(made)
     found = found_at(made.places[where], [1] * len(where), made.frame.shape)
-    seen, views = look(levelled, found, cell, 3.0, 7)
+    seen = columns_seen(levelled, cell)
+    views = look(levelled, seen, cell, found, 3.0, 7)
     wanted = views_of(levelled, columns, cell, found, 7)
     assert (seen.positions == columns.positions).all()
     for name, values in vars(wanted).items():
@@ -126,7 +127,9 @@ def test_look_measures_where_there_is_a_lattice():
 def test_look_where_there_is_no_lattice(with_cell):
     noise = np.random.default_rng(0).poisson(200, (120, 130)).astype(np.uint16)
     found = found_at([[60.0, 60.0], [0.0, 129.0]], [1, 2], noise.shape)
-    columns, views = look(local_contrast(noise, 9.0), found, scene()[2] if with_cell else None, 9.0, 0)
+    cell = scene()[2] if with_cell else None
+    columns = columns_seen(local_contrast(noise, 9.0), cell)
+    views = look(local_contrast(noise, 9.0), columns, cell, found, 9.0, 0)
     assert columns is None
     assert views.column.tolist() == [-1, -1]
     assert len(views.reference) == len(views.reference_images) == len(views.reference_alone) == 0

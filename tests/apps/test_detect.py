@@ -87,10 +87,10 @@ def test_what_is_found_does_not_depend_on_the_part_that_a_frame_is_in(learnt, tm
 def test_an_odd_failure_in_a_frame_is_told_and_the_others_are_there(learnt, tmp_path, monkeypatch):
     look = apps.detect.look
 
-    def unlucky(frame, found, cell, period_px, seed):
+    def unlucky(levelled, columns, cell, found, period_px, seed):
         if seed == 2:
             raise ZeroDivisionError("no such\nthing")
-        return look(frame, found, cell, period_px, seed)
+        return look(levelled, columns, cell, found, period_px, seed)
 
     monkeypatch.setattr(apps.detect, "look", unlucky)
     files = (learnt.folder / "detector.safetensors", learnt.folder / "fourier.json")

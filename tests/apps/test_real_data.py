@@ -12,7 +12,7 @@ from analysis.library.names import Decisions
 from analysis.results import FrameResult, MovieFacts, load_results
 from analysis.scores import precision_recall_f1
 from analysis.target import Target, truth_of
-from analysis.views import look
+from analysis.views import columns_seen, look
 from apps.analyse import labelled_frames
 from apps.detect import cell_of, detect_frames
 from apps.finish import Finalist, train_finalist
@@ -64,7 +64,9 @@ def test_vacancies_and_dopants_of_another_area_are_kinds_as_experts_label_them(t
         truth = truth_of(target, movie, 0, period)
         count = len(truth.kinds)
         found = Detections(truth.objects, np.ones(count, np.int64), np.zeros(count, np.int64), np.ones(count))
-        columns, views = look(local_contrast(movie.frame(0), period), found, cell, period, 0)
+        levelled = local_contrast(movie.frame(0), period)
+        columns = columns_seen(levelled, cell)
+        views = look(levelled, columns, cell, found, period, 0)
         facts = {"area02": MovieFacts(movie.pixel_size_nm, None, cell)}
     result = FrameResult("area02", 0, period, network=found, columns=columns, views=views)
     library = build_library(lambda: iter([result]), labelled, facts, DEFECTS, Decisions())

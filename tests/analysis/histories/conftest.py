@@ -16,7 +16,7 @@ from analysis.histories.watch import Watched
 from analysis.library.build import Library
 from analysis.library.kinds import Kind
 from analysis.results import FrameResult, MovieFacts
-from analysis.views import Views, look
+from analysis.views import Views, columns_seen, look
 from data_prep.fourier.lattice import Lattice, find_lattice
 from data_prep.normalise import local_contrast
 from data_prep.objects import Objects, region_around
@@ -142,7 +142,7 @@ def watched(ratio, found=None, sublattice=None, rim=None, hole=None, noise=0.08)
     places = np.stack([np.zeros(count), 100.0 * np.arange(count)], axis=1)
     return Watched(
         np.arange(steps), np.zeros((steps, 2)), places, sublattice, np.broadcast_to(places, (*ratio.shape, 2)), ratio,
-        np.where(found, 0, -1), off if hole is None else hole, off if rim is None else rim, ~off,
+        np.where(found, 0, -1), found, off if hole is None else hole, off if rim is None else rim, ~off,
         np.zeros((steps - 1, 2), int), np.full(2, noise),
     )  # fmt: skip
 
@@ -227,7 +227,9 @@ def _found(number, image, rows, cell, rng) -> FrameResult:
     objects = Objects(positions, np.full(len(positions), 0.9), region.astype(np.int32))
     areas = np.bincount(objects.regions.ravel(), minlength=len(positions) + 1)[1:]
     network = Detections(objects, np.array(kinds, np.int64), areas, objects.scores)
-    columns, views = look(local_contrast(image, period), network, cell, period, number)
+    levelled = local_contrast(image, period)
+    columns = columns_seen(levelled, cell)
+    views = look(levelled, columns, cell, network, period, number)
     return FrameResult("m", number, period, network=network, columns=columns, views=views)
 
 

@@ -12,7 +12,7 @@ import tifffile
 from analysis.columns import UnitCell, fitted_cell
 from analysis.detections import Detections
 from analysis.results import FrameResult, MovieFacts
-from analysis.views import look
+from analysis.views import columns_seen, look
 from data_prep.fourier.lattice import find_lattice
 from data_prep.normalise import local_contrast
 from data_prep.objects import Objects, region_around
@@ -80,7 +80,9 @@ def found_at(positions, kinds, shape, region=None) -> Detections:
 
 
 def looked_at(name, number, image, found, cell: UnitCell | None, period_px: float) -> FrameResult:
-    columns, views = look(local_contrast(image, period_px), found, cell, period_px, number)
+    levelled = local_contrast(image, period_px)
+    columns = columns_seen(levelled, cell)
+    views = look(levelled, columns, cell, found, period_px, number)
     return FrameResult(name, number, period_px, network=found, columns=columns, views=views)
 
 
