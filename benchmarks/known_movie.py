@@ -35,11 +35,23 @@ def matched(truth: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     for frame, true in truth.groupby("frame"):
         here = found[found["frame"] == frame]
         if len(here):
-            distance, nearest = cKDTree(here[["y_px", "x_px"]]).query(true[["y_px", "x_px"]])
-            near = distance <= MATCH_PX
+            places, true_places = here[["y_px", "x_px"]].to_numpy(), true[["y_px", "x_px"]].to_numpy()
+            distance, nearest = cKDTree(places).query(true_places)
+            back = cKDTree(true_places).query(places)[1]
+            near = (distance <= MATCH_PX) & (back[nearest] == np.arange(len(true)))
             columns = here[["kind", "track", "found_by"]].iloc[nearest[near]].reset_index(drop=True)
             parts.append(pd.concat([true[near].reset_index(drop=True), columns], axis=1))
     return pd.concat(parts, ignore_index=True)
+
+
+def unmatched(found: pd.DataFrame, truth: pd.DataFrame) -> int:
+    """How many rows found are at nothing in the truth."""
+    count = 0
+    for frame, here in found.groupby("frame"):
+        true = truth[truth["frame"] == frame]
+        distance, _ = cKDTree(true[["y_px", "x_px"]]).query(here[["y_px", "x_px"]])
+        count += int((distance > MATCH_PX).sum())
+    return count
 
 
 def central(table: pd.DataFrame, settings: MovieSettings) -> pd.DataFrame:
@@ -147,7 +159,8 @@ def report(results: RunResults, truth: pd.DataFrame, settings: MovieSettings) ->
     found = results.table("defects")
     points = central(truth[(truth["site"] != "hole") & truth["frame"].isin(found["frame"])], settings)
     pairs = matched(points, found[~found["extended"]])
-    extra = len(central(found[~found["extended"] & (found["track"] >= 0)], settings)) - len(pairs)
+    everywhere = truth[(truth["site"] != "hole") & truth["frame"].isin(found["frame"])]
+    extra = unmatched(central(found[~found["extended"] & (found["track"] >= 0)], settings), everywhere)
     by_network = pairs[pairs["found_by"] == "network"]
     print(
         f"\ndefects: {len(points)} true, {len(pairs)} found ({len(by_network)} by the network), {extra} that are none"

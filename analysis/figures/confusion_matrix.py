@@ -92,5 +92,5 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, rows: list[
         text = f"{count:,}\n{100 * share:.0f} %" if count else "0"
         colour = "white" if share >= DARK else "black" if count else "0.6"
         axes.text(column, row, text, ha="center", va="center", color=colour)
-        if rows[row] == columns[column]:
+        if rows[row] == columns[column].split(" (")[0]:  # a kind has in brackets where it is
             axes.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False, edgecolor="black", lw=2))

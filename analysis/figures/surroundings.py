@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MARKERS = {"o": "circles", "s": "squares", "D": "diamonds", "^": "triangles"}
 LONGEST = 0.9  # arrow in distances between neighbours
 BESIDE = 0.47  # distances between neighbours
+FEWEST = 3  # defects of a kind: the mean of fewer is no more than noise
 NEAREST = 1.15  # times the least distance: the neighbours whose change is written down
 
 
@@ -28,17 +29,18 @@ def draw_surroundings(surroundings: pd.DataFrame, kinds: Sequence[str], path: Pa
 
     Arrows are the mean displacements, of one scale in all maps; those that are smaller than their error are pale.
     Colours, and numbers at the nearest neighbours, are the change of the distance to the defect in %.
-    `surroundings` is the table of that name.
+    `surroundings` is the table of that name. Kinds of fewer than `FEWEST` defects are left out.
     """
     from matplotlib import pyplot as plt
 
     known = surroundings.dropna(subset=["dy_nm", "dx_nm", "uy_pm", "ux_pm"])
+    known = known[known.groupby("kind")["count"].transform("max") >= FEWEST]
     styles = styles_of(known["kind"], kinds)
     if not styles:
         figure, axes = plt.subplots(figsize=(10, 2.5), layout="constrained")
-        said = (
-            "the pixel size is not known: give --pixel-size" if len(surroundings) else "no defect lies on the lattice"
-        )
+        said = f"no kind has {FEWEST} defects that lie alone on the lattice"
+        if len(surroundings) and surroundings["dy_nm"].isna().all():
+            said = "the pixel size is not known: give --pixel-size"
         say_instead(axes, f"no surroundings: {said}")
         return save_figure(figure, path)
     apart = float(np.hypot(known["dy_nm"], known["dx_nm"]).min())
@@ -50,6 +52,7 @@ def draw_surroundings(surroundings: pd.DataFrame, kinds: Sequence[str], path: Pa
     reach = float(known[["dy_nm", "dx_nm"]].abs().max().max()) + 0.9 * apart
     figure, panels = small_multiples(len(styles), (3.5, 3.6))
     across = panels[0].get_gridspec().ncols  # type: ignore[union-attr]
+    figure.set_figheight(figure.get_figheight() + 0.5)  # the title, of three lines
     figure.set_figwidth(max(3.5 * across, 3.9) + 1)  # the colour bar
     for panel, (name, style) in zip(panels, styles.items(), strict=True):
         dots = _show(panel, known[known["kind"] == name], style, pm_per_nm, most, apart)

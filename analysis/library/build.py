@@ -24,6 +24,7 @@ IntArray = NDArray[np.int64]
 Frames = Callable[[], Iterator[FrameResult]]
 
 
+FEWEST_ODD = 3  # columns of a group that nobody calls anything; smaller groups of a sublattice are one kind
 PERFECT_WITHIN = 1.5  # standard deviations of a perfect column's intensity, within which a kind's mean is one
 
 
@@ -118,8 +119,13 @@ def _names(
         elif place >= 0 and abs(of.signatures[number].ratio - 1) < PERFECT_WITHIN * of.features.noise[0]:
             given[place, number] = f"perfect {place_name(place)}"
         else:
-            votes = of.votes[number] if of.votes[number].any() else of.classes[number]
-            own[place, number] = class_names[int(votes.argmax())] if votes.any() else ODD
+            votes = of.votes[number] if of.votes[number].any() else of.classes[number][1:]
+            if votes.any():
+                own[place, number] = class_names[int(votes.argmax())]
+            elif of.classes[number].sum() < FEWEST_ODD:
+                given[place, number] = f"{ODD} ({place_name(place)})"
+            else:
+                own[place, number] = ODD
     # Groups of one name would be one kind, which is for people to decide.
     alike = Counter(name for (place, _), name in own.items() if place != OFF_LATTICE) + Counter(set(given.values()))
     for (place, number), name in own.items():

@@ -28,7 +28,7 @@ MOST_REFERENCES = 1000
 class Groups:
     """The groups of one place: `features` turn pictures into points, which `grouping` groups.
 
-    `votes` (k, c): how many of each group the labelled frames call each class; `classes` (k, c): the same of the
+    `votes` (k, c): how many of each group the labelled frames call each class; `classes` (k, 1 + c): the same of the
     network; `signatures` of the groups.
     """
 
@@ -112,7 +112,7 @@ def learn_groups(gathered: Gathered, classes: int, decisions: Decisions, seed: i
             features,
             grouping,
             np.array([np.bincount(labelled[2][of_labelled == number] - 1, minlength=classes) for number in numbers]),
-            np.array([np.bincount(kinds[of == number], minlength=classes + 1)[1:] for number in numbers]),
+            np.array([np.bincount(kinds[of == number], minlength=classes + 1) for number in numbers]),
             sign(grouping),
         )
     return found

@@ -67,5 +67,6 @@ def test_a_change_that_is_not_known_is_no_number(shown):
 
 
 def test_without_surroundings_it_says_why(shown, said):
-    assert "no defect lies on the lattice" in said(shown("surroundings", TABLE[:0], []))
+    assert "no kind has 3 defects" in said(shown("surroundings", TABLE[:0], []))
+    assert "no kind has 3 defects" in said(shown("surroundings", TABLE.assign(count=2), []))
     assert "--pixel-size" in said(shown("surroundings", TABLE.assign(dy_nm=np.nan), []))

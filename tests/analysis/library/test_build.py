@@ -226,3 +226,20 @@ def test_what_is_no_defect_is_called_perfect(movie):
 
 def test_place_names():
     assert [place_name(place) for place in (0, 1, 2, OFF_LATTICE, EXTENDED)] == ["A", "B", "C", "", ""]
+
+
+def test_what_nobody_calls_anything_is_odd(movie):
+    """Many dopants stand out by their intensity alone, but one vacancy only, which is no kind."""
+    dopants = [
+        only(called([frame], 0)[0], sites == DOPANT) for frame, sites in zip(movie.frames, movie.sites, strict=True)
+    ]
+    assert sum(len(frame.network) for frame in dopants) >= 3
+    library = library_of(dopants, [], movie.facts)
+    assert all(kind.name.startswith("odd column (A 0.") for kind in library.kinds)
+    assert {(kind.class_name, kind.class_share) for kind in library.kinds} == {("", 0.0)}
+    vacancies = np.flatnonzero(movie.sites[0] == VACANCY)[:1]
+    one = [
+        only(frame, np.isin(np.arange(len(sites)), vacancies))
+        for frame, sites in zip(called(movie.frames[:1], 0), movie.sites, strict=False)
+    ]
+    assert library_of(one, [], movie.facts).names == ["odd column (B)"]
