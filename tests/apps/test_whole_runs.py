@@ -74,8 +74,22 @@ def test_kinds_are_of_all_movies_and_histories_of_each(two):
     assert all((run.folder / f"maps_{movie}.tif").exists() for movie in kinds)
 
 
-def test_where_nothing_is_found_all_tables_are_empty(learnt, tiny_movie, tmp_path):
+def test_what_a_blind_network_misses_stands_out_by_its_intensity(learnt, tiny_movie, tmp_path):
+    movie, truth = tiny_movie
+    run = learnt.elsewhere(tmp_path / "run", target_of(movie, (1, 2, 3), truth=truth))
+    detector = load_detector(run.folder / "detector.safetensors")
+    replace(detector, threshold=1.0).save(run.folder / "detector.safetensors")
+    finish(run.detect(), [])
+    tables = run.tables()
+    assert set(tables["defects"]["found_by"]) <= {"intensity", "history"}
+    assert (tables["scores"].query("method == 'network'")["true_positives"] == 0).all()
+    told = tables["confusion"].query("by == 'library' and true == 'molybdenum'").set_index("found")["count"]
+    assert told.drop("missed", errors="ignore").sum() > 0.5 * told.sum()
+
+
+def test_where_nothing_is_found_all_tables_are_empty(learnt, tiny_movie, tmp_path, monkeypatch):
     """In several frames with truth, and in one of unknown scale without."""
+    monkeypatch.setattr("apps.detect.with_outliers", lambda found, *_: found)
     movie, truth = tiny_movie
     single = target_of(edited(movie, tmp_path / "one.tif", (1,), scale=False), (0,), "one")
     run = learnt.elsewhere(tmp_path / "run", target_of(movie, (1, 2, 3), truth=truth), single)
