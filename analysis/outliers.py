@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from analysis.columns import Columns
 from analysis.detections import Detections, defect_score
-from analysis.library.places import RIM
+from analysis.deviation import robust_deviation
+from analysis.margins import EDGE, RIM, from_edge, from_holes
 from data_prep.objects import Objects
 
 ODD = "odd column"  # what it is called before anything is known of it
 DEVIATIONS = 5.0  # standard deviations of the columns of a sublattice: of a million perfect ones, one is so far off
 APART = 0.55  # in lattice periods: nearer to a find of the network, it is that one
-EDGE = 1.5  # in lattice periods: columns nearer to the frame's edge are not judged
 AROUND = 12  # neighbours
 ORDINARY = 0.75  # share of them that are no outliers: where more are, it is not the column that is odd
 
@@ -53,17 +52,14 @@ def _odd(columns: Columns, found: Detections, period_px: float) -> NDArray[np.in
     off = np.zeros(len(columns))
     for number in np.unique(columns.sublattice).tolist():
         mine = columns.sublattice == number
-        from_median = np.abs(columns.ratio[mine] - np.median(columns.ratio[mine]))
-        off[mine] = from_median / max(1.4826 * float(np.median(from_median)), 1e-9)
+        ratio = columns.ratio[mine]
+        off[mine] = np.abs(ratio - np.median(ratio)) / max(float(robust_deviation(ratio)), 1e-9)
     far = off > DEVIATIONS
     if not far.any():
         return np.zeros(0, np.int64)
-    shape = np.array(found.objects.regions.shape)
-    judged = np.minimum(columns.positions, shape - 1 - columns.positions).min(axis=1) >= EDGE * period_px
-    hole = found.objects.regions > 0
-    if hole.any():
-        away = np.asarray(ndimage.distance_transform_edt(~hole))
-        judged &= away[tuple(np.round(columns.positions).astype(int).T)] > RIM * period_px
+    regions = found.objects.regions
+    judged = from_edge(columns.positions, regions.shape) >= EDGE * period_px
+    judged &= from_holes(columns.positions, regions) > RIM * period_px
     if len(found):
         judged &= np.asarray(cKDTree(found.objects.positions).query(columns.positions)[0]) > APART * period_px
     odd = np.flatnonzero(far & judged)

@@ -14,6 +14,7 @@ from analysis.columns import UnitCell
 from analysis.library.cutouts import axes_of
 from analysis.library.kinds import Kind
 from analysis.library.places import place_name
+from analysis.margins import from_edge
 from analysis.results import FrameResult, MovieFacts
 
 FloatArray = NDArray[np.float64]
@@ -104,9 +105,9 @@ def _add_frame(sums: dict[int, _Around], result: FrameResult, kinds: IntArray, s
     assert network is not None  # noqa: S101
     assert views is not None  # noqa: S101
     shortest = float(np.linalg.norm(cell.lattice.vectors, axis=1).min())
-    edge, shape = EDGE * cell.lattice.period_px, np.array(network.objects.regions.shape)
     places = network.objects.positions
-    centres = np.flatnonzero((views.column >= 0) & ((places >= edge) & (places <= shape - 1 - edge)).all(axis=1))
+    central = from_edge(places, network.objects.regions.shape) >= EDGE * cell.lattice.period_px
+    centres = np.flatnonzero((views.column >= 0) & central)
     if len(places) > 1:
         apart = np.asarray(cKDTree(places).query(places[centres], k=2)[0])[:, 1]
         centres = centres[apart > ALONE * shortest]

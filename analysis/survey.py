@@ -10,6 +10,8 @@ from scipy import ndimage
 
 from analysis.columns import Columns, fitted_cell, measure_columns
 from analysis.detections import SMOOTHING, Detections, find_defects
+from analysis.deviation import OF_NORMAL
+from analysis.margins import from_edge
 from data_prep.fourier.lattice import find_lattice
 from data_prep.normalise import WIDTH_IN_PERIODS, background, local_contrast
 
@@ -17,7 +19,6 @@ from data_prep.normalise import WIDTH_IN_PERIODS, background, local_contrast
 # should make no defect, nor a frame without noise forbid the last percent.
 DEVIATIONS = 3.0
 LEAST_RATIO, LEAST_DISPLACEMENT = 0.15, 0.08  # of 1, and of a lattice period
-MEDIAN_TO_DEVIATION = 1.4826  # of absolute values of a normal distribution
 LENGTH_TO_DEVIATION = 0.8493  # of the lengths of normal vectors in the plane
 EDGE = 0.75  # periods: nearer to the edge of the frame a column's picture is cut, and it cannot be judged
 
@@ -65,8 +66,7 @@ def survey_frame(
     detections = find_defects(maps, threshold, period_px)
     levelled = local_contrast(frame, lattice.period_px)
     columns = measure_columns(levelled, fitted_cell(levelled, lattice))
-    edge = np.minimum(columns.positions, np.array(frame.shape) - 1 - columns.positions).min(axis=1)
-    whole = edge >= EDGE * lattice.period_px
+    whole = from_edge(columns.positions, frame.shape) >= EDGE * lattice.period_px
     vacuum = background(frame, lattice.period_px, WIDTH_IN_PERIODS)[1] == 0
     return Survey(
         maps,
@@ -88,7 +88,7 @@ def in_order(columns: Columns, period_px: float) -> NDArray[np.bool_]:
         mine = columns.sublattice == number
         off = np.abs(columns.ratio[mine] - 1)
         away = np.linalg.norm(columns.displacement[mine], axis=1)
-        bright = off <= max(DEVIATIONS * MEDIAN_TO_DEVIATION * np.median(off), LEAST_RATIO)
+        bright = off <= max(DEVIATIONS * OF_NORMAL * np.median(off), LEAST_RATIO)
         usual = np.median(away[np.isfinite(away)]) if np.isfinite(away).any() else 0.0
         # The length of a vector has the tail of a normal distribution's square: a little more room.
         farthest = max((DEVIATIONS + 0.5) * LENGTH_TO_DEVIATION * usual, LEAST_DISPLACEMENT * period_px)

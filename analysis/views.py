@@ -12,12 +12,12 @@ from analysis.columns import Columns, UnitCell, measure_columns
 from analysis.columns.measure import without_columns
 from analysis.detections import Detections
 from analysis.library.cutouts import ALONE_SIDE, SIDE, axes_of, cut_out, straight_axes
+from analysis.margins import EDGE, from_edge
 from data_prep.errors import InputError
 
 ON_COLUMN = 0.4  # in lattice periods: a defect so near to the place of a column is one of that column
 REFERENCES = 6  # perfect columns of each sublattice of a frame, to compare with
 PERFECT = 0.25  # how far the intensity of such a column may be from 1
-EDGE = 1.5  # in lattice periods: columns nearer to the frame's edge are not compared with
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def views_of(levelled: NDArray[np.float32], columns: Columns, cell: UnitCell, fo
     column = columns_under(found, columns, ON_COLUMN * period)
     on_column = column >= 0
     centres = np.where(on_column[:, None], columns.positions[column], found.objects.positions)
-    reference = _references(columns, column, np.array(levelled.shape), period, seed)
+    reference = _references(columns, column, levelled.shape, period, seed)
     return Views(
         column,
         *cut(centres, np.where(on_column, columns.height[column], 0.0)),
@@ -108,13 +108,10 @@ def columns_under(found: Detections, columns: Columns, reach_px: float) -> NDArr
 
 
 def _references(
-    columns: Columns, with_defect: NDArray[np.int64], shape: NDArray[np.int64], period_px: float, seed: int
+    columns: Columns, with_defect: NDArray[np.int64], shape: tuple[int, ...], period_px: float, seed: int
 ) -> NDArray[np.int64]:
     """Numbers (m,) of columns that are as they should be and not at the edge."""
-    edge = EDGE * period_px
-    good = (np.abs(columns.ratio - 1) < PERFECT) & (
-        (columns.positions >= edge) & (columns.positions <= shape - 1 - edge)
-    ).all(axis=1)
+    good = (np.abs(columns.ratio - 1) < PERFECT) & (from_edge(columns.positions, shape) >= EDGE * period_px)
     good[with_defect[with_defect >= 0]] = False
     rng = np.random.default_rng(seed)
     chosen = [

@@ -157,9 +157,9 @@ def report(results: RunResults, truth: pd.DataFrame, settings: MovieSettings) ->
     from sklearn.metrics import adjusted_rand_score
 
     found = results.table("defects")
-    points = central(truth[(truth["site"] != "hole") & truth["frame"].isin(found["frame"])], settings)
-    pairs = matched(points, found[~found["extended"]])
     everywhere = truth[(truth["site"] != "hole") & truth["frame"].isin(found["frame"])]
+    points = central(everywhere, settings)
+    pairs = matched(points, found[~found["extended"]])
     extra = unmatched(central(found[~found["extended"] & (found["track"] >= 0)], settings), everywhere)
     by_network = pairs[pairs["found_by"] == "network"]
     print(

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from analysis.columns import UnitCell
+from analysis.deviation import robust_deviation
 from analysis.histories.alignment import Aligner
-from analysis.library.places import RIM
+from analysis.margins import EDGE, RIM, from_edge, from_holes
 from analysis.results import FrameResult
 
 FloatArray = NDArray[np.float64]
@@ -20,7 +20,6 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Frames = Callable[[], Iterator[FrameResult]]
 NEIGHBOURS = 1.1  # in shortest lattice vectors: how far a defect may go from frame to frame
-EDGE = 1.5  # in lattice periods: columns nearer to the frame's edge are not watched
 SIDE = 1 << 20  # more cells than a movie has along a side
 
 
@@ -126,7 +125,7 @@ def _look_through(frames: Frames, cell: UnitCell, aligner: Aligner) -> _Survey:
         seen = _seen(result, cell, survey.shifts[-1])
         survey.with_defect.update(seen.keys[(seen.found >= 0) & ~seen.hole].tolist())
         ratios = [columns.ratio[columns.sublattice == number] for number in range(len(cell.columns))]
-        survey.deviations.append(np.array([1.4826 * np.median(np.abs(r - np.median(r))) for r in ratios]))
+        survey.deviations.append(np.array([robust_deviation(ratio) for ratio in ratios]))
     return survey
 
 
@@ -137,12 +136,10 @@ def _seen(result: FrameResult, cell: UnitCell, shift: IntArray) -> _Seen:
     assert network is not None  # noqa: S101
     assert views is not None  # noqa: S101
     period = cell.lattice.period_px
-    shape = np.array(network.objects.regions.shape)
+    regions = network.objects.regions
     step = NEIGHBOURS * float(np.linalg.norm(cell.lattice.vectors, axis=1).min())
-    from_edge = np.minimum(columns.positions, shape - 1 - columns.positions).min(axis=1) - EDGE * period
-    hole = network.objects.regions > 0
-    at = tuple(np.round(columns.positions).astype(int).T)
-    from_hole = ndimage.distance_transform_edt(~hole)[at] if hole.any() else np.full(len(columns), np.inf)
+    inside = from_edge(columns.positions, regions.shape) - EDGE * period
+    from_hole = from_holes(columns.positions, regions)
     from_rim = from_hole - RIM * period
     found = np.full(len(columns), -1)
     on_column = np.flatnonzero(views.column >= 0)
@@ -150,9 +147,9 @@ def _seen(result: FrameResult, cell: UnitCell, shift: IntArray) -> _Seen:
     by_network = np.isin(found, np.flatnonzero(network.by_network))
     cells = columns.index + shift + SIDE // 2
     keys = (cells[:, 0] * SIDE + cells[:, 1]) * len(cell.columns) + columns.sublattice
-    central = np.flatnonzero(from_edge >= 0)
+    central = np.flatnonzero(inside >= 0)
     order = central[np.argsort(keys[central])]
-    inner = (from_edge > step) & (from_rim > step)
+    inner = (inside > step) & (from_rim > step)
     return _Seen(
         keys[order], columns.positions[order], columns.ratio[order], found[order], by_network[order],
         (from_hole == 0)[order], (from_rim <= 0)[order], inner[order],

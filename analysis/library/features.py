@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.deviation import robust_deviation
 from analysis.library.cutouts import ALONE_SIDE, PER_PERIOD
 
 FloatArray = NDArray[np.float64]
@@ -46,8 +47,8 @@ def fit_features(
     least = max(LEAST_NOISE * float(np.linalg.norm(windowed(perfect[None]))), 1e-9)
     parts, spread = _components(windowed(images - perfect))
     if len(references) > 1:
-        noise = _deviation(windowed(references - perfect) @ parts.T)
-        ratio_noise = max(float(_deviation(reference_ratios[:, None])[0]), LEAST_NOISE)
+        noise = robust_deviation(windowed(references - perfect) @ parts.T)
+        ratio_noise = max(float(robust_deviation(reference_ratios[:, None])[0]), LEAST_NOISE)
     else:  # of pictures fewer than components, the last has no spread, and the first tells no less of noise
         noise = np.full(len(parts), spread[-1 if len(images) > len(parts) else 0] if len(parts) else 0.0)
         ratio_noise = USUAL_NOISE
@@ -72,8 +73,3 @@ def windowed(difference: NDArray[np.float32]) -> FloatArray:
     down, across = np.mgrid[:ALONE_SIDE, :ALONE_SIDE] - (ALONE_SIDE - 1) / 2
     window = np.exp(-(down**2 + across**2) / (2 * (WINDOW * PER_PERIOD) ** 2))
     return np.asarray((difference * window).reshape(len(difference), ALONE_SIDE**2), float)
-
-
-def _deviation(values: FloatArray) -> FloatArray:
-    """Robust standard deviation (k,) of values (n, k)."""
-    return np.asarray(1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0))

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from analysis.margins import RIM, from_holes
 from analysis.results import FrameResult
 
 EXTENDED, OFF_LATTICE = -2, -1  # beside the sublattices 0, 1, ...
-RIM = 1.4  # in lattice periods: columns so near to a hole are not what they seem
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,8 @@ def beside_hole(result: FrameResult) -> NDArray[np.bool_]:
     """Which of a frame's point defects (n,) are so near to an extended one that their column cannot be judged."""
     assert result.network is not None  # noqa: S101 (a frame that was read)
     objects = result.network.objects
-    hole = objects.regions > 0
-    if not hole.any():
-        return np.zeros(len(objects), bool)
-    away = np.asarray(ndimage.distance_transform_edt(~hole))
-    at = np.clip(np.round(objects.positions).astype(int), 0, np.array(hole.shape) - 1)
-    return np.asarray(~objects.extended() & (away[at[:, 0], at[:, 1]] <= RIM * result.period_px))
+    near = from_holes(objects.positions, objects.regions) <= RIM * result.period_px
+    return np.asarray(~objects.extended() & near)
 
 
 def place_name(place: int) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from analysis.columns import fitted_cell, measure_columns
 from analysis.library.cutouts import ALONE_SIDE, PER_PERIOD, SIDE, axes_of
-from analysis.views import EDGE, ON_COLUMN, REFERENCES, columns_seen, columns_under, look, plain_views, views_of
+from analysis.margins import EDGE
+from analysis.views import ON_COLUMN, REFERENCES, columns_seen, columns_under, look, plain_views, views_of
 from data_prep.fourier.lattice import find_lattice
 from data_prep.normalise import local_contrast
 from tests.analysis.columns.lattices import HEXAGONAL, TWO, drawn

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.histories.watch import EDGE, watch
+from analysis.histories.watch import watch
+from analysis.margins import EDGE
 from data_prep.objects import Objects
 
 from .conftest import DOPANT, SHAPE, VACANCY, Crystal, honeycomb
